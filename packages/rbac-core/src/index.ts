@@ -1,0 +1,1 @@
+export class RbacError extends Error {}

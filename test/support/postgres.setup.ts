@@ -1,0 +1,3 @@
+import { sharedService } from './shared-services.ts'
+
+export default sharedService('postgres')
