@@ -1,0 +1,32 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Actor } from '../audit-event.ts'
+
+/** What every event recorded inside it shares: who acts, from where, and for which request. */
+export interface AuditContext {
+  readonly actor?: Actor | undefined
+  /** Joins everything that one request set off, across processes. */
+  readonly correlationId?: string | undefined
+  /** Names the event or message that led to this one. */
+  readonly causationId?: string | undefined
+  /** A hash of the session's id, never the id. */
+  readonly sessionId?: string | undefined
+  readonly ip?: string | undefined
+  readonly userAgent?: string | undefined
+  readonly tenantId?: string | undefined
+  readonly traceparent?: string | undefined
+}
+
+// One per process, also where two copies of this package are installed.
+const key = Symbol.for('countersign.audit-log.context')
+const holder = globalThis as { [key]?: AsyncLocalStorage<AuditContext> }
+const storage = (holder[key] ??= new AsyncLocalStorage<AuditContext>())
+
+/** Returns the context of the running code, if there is one. */
+export function currentAuditContext(): AuditContext | undefined {
+  return storage.getStore()
+}
+
+/** Runs `work` with `context` laid over the context it is called in. */
+export function runWithAuditContext<T>(context: AuditContext, work: () => T): T {
+  return storage.run({ ...storage.getStore(), ...context }, work)
+}

@@ -1,0 +1,92 @@
+/**
+ * Counts the committed changes of roles, permissions, assignments and of users' flags: a later state has a larger
+ * number. Writes return it as a token, and `accessFor(id, { atLeast: token })` answers from that state or a later one.
+ */
+export type GrantVersion = number
+
+/** A role as stored: `permissions` are names of the catalog or wildcards, `inherits` are names of roles. */
+export interface RoleRecord {
+  readonly name: string
+  readonly permissions: readonly string[]
+  readonly inherits: readonly string[]
+  readonly isActive: boolean
+}
+
+/** No subject may hold (static) or activate (dynamic) more than `atMost` of `roles`. */
+export interface SeparationRule {
+  readonly name: string
+  readonly kind: 'static' | 'dynamic'
+  readonly roles: readonly string[]
+  readonly atMost: number
+}
+
+/** All roles and rules, read in one snapshot. */
+export interface PolicyRecord {
+  readonly version: GrantVersion
+  readonly roles: readonly RoleRecord[]
+  readonly separationOfDuty: readonly SeparationRule[]
+  /** Permissions that are switched off: nobody but a superuser has them. */
+  readonly inactivePermissions: readonly string[]
+}
+
+export interface AssignmentRecord {
+  readonly role: string
+  /** Without a scope the role holds everywhere. */
+  readonly scope?: string | undefined
+  /** Milliseconds from the load to the end of the assignment, by the store's own clock. */
+  readonly expiresInMs?: number | undefined
+}
+
+/** One subject's flags and assignments, read in one snapshot. Plain JSON, so that a cache can keep it. */
+export interface SubjectRecord {
+  readonly version: GrantVersion
+  readonly isActive: boolean
+  readonly isSuperuser: boolean
+  readonly assignments: readonly AssignmentRecord[]
+}
+
+/** The port to the backend that keeps roles and assignments. */
+export interface GrantStore {
+  loadPolicy(): Promise<PolicyRecord>
+  /** Resolves to undefined for a subject the store does not know. */
+  loadSubject(id: string): Promise<SubjectRecord | undefined>
+  loadVersion(): Promise<GrantVersion>
+}
+
+/** A committed change; without `subjectId` roles, permissions or rules changed, and everybody is affected. */
+export interface GrantChange {
+  readonly version: GrantVersion
+  readonly subjectId?: string | undefined
+}
+
+/** The port to a feed of committed changes. */
+export interface GrantChanges {
+  /**
+   * Starts the feed. `onChange` hears of each change; `onGap` is called when changes may have been missed, so that
+   * everything kept must be checked again. `onState` tells whether the feed is connected.
+   */
+  subscribe(listener: GrantChangeListener): Promise<GrantChangeSubscription>
+}
+
+export interface GrantChangeListener {
+  onChange(change: GrantChange): void
+  onGap(): void
+  onState(state: 'connected' | 'disconnected'): void
+}
+
+export interface GrantChangeSubscription {
+  close(): Promise<void>
+}
+
+/**
+ * The port to a cache shared by processes. `getOrLoad` loads through a lease, so that a late fill cannot overwrite an
+ * invalidation, and never keeps a value longer than `ttlMs`.
+ */
+export interface GrantCache {
+  getOrLoad(
+    key: string,
+    load: () => Promise<SubjectRecord | undefined>,
+    options: { ttlMs: number },
+  ): Promise<SubjectRecord | undefined>
+  delete(key: string): Promise<void>
+}
