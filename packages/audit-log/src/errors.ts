@@ -1,0 +1,60 @@
+// Two copies of this package in one process recognise each other's errors by it.
+const marker = Symbol.for('countersign.audit-log.error')
+
+/** The base of every error this package throws: a stable `code` for programs, a message for people. */
+export abstract class AuditError extends Error {
+  abstract readonly code: string
+  readonly [marker] = true
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = new.target.name
+  }
+
+  /**
+   * Tells whether `value` is an error of this package, also of another copy of it.
+   *
+   * @param value - Anything that was thrown.
+   * @returns True for an audit error.
+   */
+  static isInstance(value: unknown): value is AuditError {
+    return typeof value === 'object' && value !== null && marker in value
+  }
+}
+
+/** Thrown for an event that cannot be recorded as it stands; `field` names the part and `expected` what belongs there. */
+export class AuditEventError extends AuditError {
+  readonly code = 'AUDIT_EVENT_INVALID'
+  readonly field: string
+  readonly expected: string
+
+  constructor(field: string, expected: string) {
+    super(`The audit event's ${field} must be ${expected}.`)
+    this.field = field
+    this.expected = expected
+  }
+}
+
+/** Thrown for an option of this package that cannot work; `option` names it and `expected` what belongs there. */
+export class AuditOptionError extends AuditError {
+  readonly code = 'AUDIT_OPTION_INVALID'
+  readonly option: string
+  readonly expected: string
+
+  constructor(option: string, expected: string) {
+    super(`The option ${option} must be ${expected}.`)
+    this.option = option
+    this.expected = expected
+  }
+}
+
+/** Thrown where an action must not succeed unrecorded and its row could not be written; answered with status 503. */
+export class NotRecordedError extends AuditError {
+  readonly code = 'AUDIT_NOT_RECORDED'
+  readonly status = 503
+  readonly expose = false
+
+  constructor(cause: unknown) {
+    super('The request could not be recorded in the audit log.', { cause })
+  }
+}
