@@ -1,10 +1,10 @@
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 
 const pattern = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/
-const poolSize = 8 * 256
 
-let pool: Buffer = Buffer.alloc(0)
-let offset = 0
+// Random bytes are asked for in large portions: one system call an id would cost more than all the rest.
+const pool: Buffer = Buffer.alloc(8 * 512)
+let used: number = pool.length
 let lastMs = 0
 let counter = 0
 
@@ -13,25 +13,25 @@ let counter = 0
  * bits count within a millisecond, and the clock is run ahead of when they are used up).
  */
 export function uuidv7(): string {
-  const now = Date.now()
-  if (offset === pool.length) {
-    pool = randomBytes(poolSize)
-    offset = 0
+  if (used === pool.length) {
+    randomFillSync(pool)
+    used = 0
   }
-  const random = pool.subarray(offset, (offset += 8))
+  const at = used
+  used += 8
+  const now = Date.now()
   if (now > lastMs) {
     lastMs = now
-    counter = random.readUInt16BE(0) & 0x7ff
+    counter = 0
   } else if (++counter > 0xfff) {
     lastMs += 1
     counter = 0
   }
+  pool.writeUInt8((pool.readUInt8(at) & 0x3f) | 0x80, at)
+  const random = pool.toString('hex', at, at + 8)
   const time = lastMs.toString(16).padStart(12, '0')
-  const tail = random.toString('hex', 2)
-  const variant = (8 | ((random[0] ?? 0) >> 6)).toString(16)
   const sequence = counter.toString(16).padStart(3, '0')
-  const clock = (random[1] ?? 0).toString(16).padStart(2, '0')
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${sequence}-${variant}${tail.slice(0, 1)}${clock}-${tail}`
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${sequence}-${random.slice(0, 4)}-${random.slice(4)}`
 }
 
 /** Tells whether `text` is a UUID of version 7 in its canonical form. */
