@@ -61,14 +61,14 @@ function project({
 }
 
 const withServices = 'packages/*/test/integration/**/*.test.ts'
-const decorators = 'packages/*/test/**/*.decorator.test.ts'
+const decorators = '{packages/*/test,test/programs}/**/*.decorator.test.ts'
 
 export default defineConfig({
   test: {
     projects: [
       project({
         name: 'unit',
-        include: ['packages/*/test/**/*.test.ts', 'examples/*/test/**/*.test.ts'],
+        include: ['packages/*/test/**/*.test.ts', 'examples/*/test/**/*.test.ts', 'test/programs/*.test.ts'],
         exclude: [withServices],
       }),
       project({ name: 'legacy-decorators', include: [decorators], legacyDecorators: true }),
@@ -84,7 +84,7 @@ export default defineConfig({
       }),
       project({
         name: 'integration',
-        include: [withServices, 'test/integration/**/*.test.ts'],
+        include: [withServices, 'test/integration/**/*.test.ts', 'test/programs/integration/**/*.test.ts'],
         services: ['postgres', 'memcached', 'rabbitmq'],
         timeoutMs: 30_000,
       }),

@@ -1,0 +1,59 @@
+import { koaGuards } from '@countersign/rbac-core/koa'
+import Router from '@koa/router'
+import { hashPassword } from '../password.ts'
+import { permissions } from '../permissions.ts'
+import { Problem } from '../problem.ts'
+import { sessionOf } from '../session.ts'
+import type { System } from '../system.ts'
+import { reader } from '../validation.ts'
+
+const { requirePermission } = koaGuards(permissions)
+
+const readNew = reader<{ username: string; email: string; password: string }>({
+  type: 'object',
+  properties: {
+    username: { type: 'string', pattern: '^[A-Za-z0-9_.-]{1,150}$' },
+    email: { type: 'string', format: 'email', maxLength: 254 },
+    password: { type: 'string', minLength: 15, maxLength: 200 },
+  },
+  required: ['username', 'email', 'password'],
+  additionalProperties: false,
+})
+const readId = reader<string>({ type: 'string', format: 'uuid' })
+const readRole = reader<string>({ type: 'string', minLength: 1, maxLength: 150 })
+
+const visible = ['id', 'username', 'email', 'is_active', 'date_joined']
+
+/** Users and their roles. */
+export function userRoutes({ knex, roles }: System): Router {
+  const router = new Router({ prefix: '/api/v1/users' })
+
+  router.get('/', requirePermission('user:read'), async ctx => {
+    ctx.body = { users: await knex('users').orderBy('username').limit(100).select(visible) }
+  })
+
+  router.post('/', requirePermission('user:manage'), async ctx => {
+    const { password, ...input } = readNew(ctx.request.body)
+    const row = { ...input, password_hash: await hashPassword(password) }
+    const [user] = await knex('users').insert(row).onConflict().ignore().returning(visible)
+    if (!user) throw new Problem(409, 'USER_EXISTS', 'The user name or the address is taken')
+    ctx.status = 201
+    ctx.body = user as object
+  })
+
+  router.put('/:id/roles/:role', requirePermission('user:manage'), async ctx => {
+    await knex.transaction(transaction =>
+      roles.assign(readId(ctx.params.id), readRole(ctx.params.role), { grantedBy: sessionOf(ctx).userId, transaction }),
+    )
+    ctx.status = 204
+  })
+
+  router.delete('/:id/roles/:role', requirePermission('user:manage'), async ctx => {
+    await knex.transaction(transaction =>
+      roles.unassign(readId(ctx.params.id), readRole(ctx.params.role), { transaction }),
+    )
+    ctx.status = 204
+  })
+
+  return router
+}

@@ -1,0 +1,27 @@
+import type { FirstAdministrator } from './seed.ts'
+
+/** What a person reads when the server is up: where it is, who may sign in, and what to try. */
+export function welcome(address: string, administrator: FirstAdministrator | undefined): string {
+  const password = administrator?.password
+  const signIn =
+    password === undefined
+      ? 'admin, with the password printed at the first start'
+      : `admin, password ${password}   (printed this once; it is not kept)`
+  return `
+  The document register is at ${address}
+  Sign in as ${signIn}
+
+  Try it in another terminal:
+
+    PASSWORD='${password ?? '<the password>'}'
+    TOKEN=$(curl -s ${address}/api/v1/session -H 'content-type: application/json' -d "{\\"username\\":\\"admin\\",\\"password\\":\\"$PASSWORD\\"}" | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
+    curl -i ${address}/api/v1/documents
+    curl -i ${address}/api/v1/documents -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{"title":"Minutes","body":"We met."}'
+    curl -s ${address}/api/v1/documents -H "authorization: Bearer $TOKEN"
+
+  The second line signs in, the third is refused (401), the fourth writes a document with its audit row and its
+  announcement, which the worker appends to examples/koa-server/.data/events.jsonl.
+  Ctrl-C stops everything; the data stays in examples/koa-server/.data.
+
+`
+}

@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, expect, inject, test } from 'vitest'
+import { eventually, people, startRegister, type Client, type Register } from '../support/register.ts'
+
+let register: Register
+let author: Client
+
+beforeAll(async () => {
+  register = await startRegister({
+    postgresUrl: inject('postgresUrl'),
+    memcachedServer: inject('memcachedServer'),
+    amqpUrl: inject('amqpUrl'),
+  })
+  const { person } = await people(register)
+  author = (await person('author')).client
+})
+afterAll(() => register.stop())
+
+test('kill -9 of a process under load loses no audit row or announcement and invents none', async () => {
+  const rounds = 3
+  let answered = 0
+  let going = true
+  const writers = Array.from({ length: 8 }, async (_, writer) => {
+    for (let n = 0; going; n += 1) {
+      const answer = await author
+        .request('POST', '/api/v1/documents', { title: `document ${writer}.${n}`, body: '' })
+        .catch(() => undefined)
+      if (answer?.status === 201) answered += 1
+    }
+  })
+  for (let round = 0; round < rounds; round += 1) {
+    const before = answered
+    await eventually(() => answered > before + 40, 'load')
+    register.apps[0].child.kill('SIGKILL')
+    await eventually(() => register.apps[0].child.signalCode === 'SIGKILL', 'the end of the process')
+    await register.restartApp(0)
+  }
+  going = false
+  await Promise.all(writers)
+
+  const { rows } = await register.database.query<Record<string, number>>(`
+    select (select count(*)::int from documents) as documents,
+           (select count(*)::int from audit_logs where action = 'document.create') as audited,
+           (select count(*)::int from documents d where not exists
+             (select 1 from audit_logs a where a.action = 'document.create' and a.resource_id = d.id::text)) as lost,
+           (select count(*)::int from audit_logs a where a.action = 'document.create' and not exists
+             (select 1 from documents d where d.id::text = a.resource_id)) as invented`)
+  const counts = rows[0] ?? {}
+  expect(counts).toMatchObject({ lost: 0, invented: 0, audited: counts.documents })
+  expect(counts.documents).toBeGreaterThanOrEqual(answered)
+
+  await eventually(
+    () => new Set(register.events().map(event => event.documentId)).size === counts.documents,
+    'all announcements',
+  )
+  console.info(
+    `${rounds} kills: ${counts.documents} documents, ${counts.audited} audit rows, ${register.events().length} announcements`,
+  )
+})
