@@ -1,7 +1,7 @@
 import { execFile, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chown, cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { chown, cp, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -186,6 +186,7 @@ async function chooseLauncher(): Promise<Launcher> {
   const source = dirname(dirname(binaries.postgres))
   const copy = join(tmpdir(), 'countersign-postgres-17')
   if (!existsSync(copy)) await cp(source, copy, { recursive: true, verbatimSymlinks: true })
+  await requireOwner(copy, 0)
   return {
     prefix: [],
     uid,
@@ -196,9 +197,18 @@ async function chooseLauncher(): Promise<Launcher> {
 
 async function publicHome(directory: string, uid: number): Promise<string> {
   const home = join(tmpdir(), `countersign-data${directory.replaceAll('/', '-')}`)
-  await mkdir(home, { recursive: true, mode: 0o700 })
-  await chown(home, uid, uid)
+  if (!existsSync(home)) {
+    await mkdir(home, { mode: 0o700 })
+    await chown(home, uid, uid)
+  }
+  await requireOwner(home, uid)
   return home
+}
+
+/** Everybody may write to the temporary folder: what we run or trust there must be our own. */
+async function requireOwner(path: string, uid: number): Promise<void> {
+  const { uid: owner } = await stat(path)
+  if (owner !== uid) throw new Error(`${path} belongs to another user; remove it, or set DATABASE_URL`)
 }
 
 function identity(launcher: Launcher): { uid?: number; gid?: number } {
