@@ -33,6 +33,8 @@ interface ProjectOptions {
   services?: string[]
   timeoutMs?: number
   typecheck?: string
+  /** Runs its files one after the other, after the projects of a lower number. */
+  alone?: number
 }
 
 function project({
@@ -43,6 +45,7 @@ function project({
   services = [],
   timeoutMs,
   typecheck,
+  alone,
 }: ProjectOptions): Project {
   return {
     plugins: [lowerDecorators(legacyDecorators)],
@@ -55,6 +58,7 @@ function project({
       testTimeout: timeoutMs ?? 10_000,
       hookTimeout: timeoutMs ?? 30_000,
       globalSetup: services.map(service => `test/support/${service}.setup.ts`),
+      ...(alone !== undefined && { fileParallelism: false, sequence: { groupOrder: alone } }),
       ...(typecheck && { typecheck: { enabled: true, only: true, include, tsconfig: typecheck } }),
     },
   }
@@ -92,8 +96,9 @@ export default defineConfig({
       project({
         name: 'end-to-end',
         include: ['test/end-to-end/**/*.test.ts'],
-        services: ['postgres', 'memcached', 'rabbitmq', 'nginx'],
+        services: ['postgres', 'memcached', 'rabbitmq'],
         timeoutMs: 120_000,
+        alone: 1,
       }),
     ],
   },
