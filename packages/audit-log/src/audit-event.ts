@@ -29,6 +29,8 @@ export interface RequestFacts {
 
 /** What happened, as a caller reports it; who, from where and in which request come from the audit context. */
 export interface AuditEvent {
+  /** A UUID of version 7 that names the event: recorded twice, it is stored once. @defaultValue a new one */
+  readonly id?: string | undefined
   readonly action: string
   readonly resource?: Resource | undefined
   readonly outcome?: Outcome | undefined

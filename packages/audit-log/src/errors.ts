@@ -4,11 +4,11 @@ const marker = Symbol.for('countersign.audit-log.error')
 /** The base of every error this package throws: a stable `code` for programs, a message for people. */
 export abstract class AuditError extends Error {
   abstract readonly code: string
-  readonly [marker] = true
 
   constructor(message: string, options?: ErrorOptions) {
     super(message, options)
     this.name = new.target.name
+    Object.defineProperty(this, marker, { value: true })
   }
 
   /**

@@ -14,6 +14,8 @@ export interface AuditContext {
   readonly userAgent?: string | undefined
   readonly tenantId?: string | undefined
   readonly traceparent?: string | undefined
+  /** The app or part of it that speaks; `createAuditLog` fills it in. */
+  readonly source?: string | undefined
 }
 
 // One per process, also where two copies of this package are installed.
@@ -29,4 +31,9 @@ export function currentAuditContext(): AuditContext | undefined {
 /** Runs `work` with `context` laid over the context it is called in. */
 export function runWithAuditContext<T>(context: AuditContext, work: () => T): T {
   return storage.run({ ...storage.getStore(), ...context }, work)
+}
+
+/** Runs `work` with `context` and nothing of the context it is called in: for work that arrives from elsewhere. */
+export function runInAuditContext<T>(context: AuditContext, work: () => T): T {
+  return storage.run(context, work)
 }

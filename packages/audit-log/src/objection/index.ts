@@ -1,1 +1,8 @@
-export {}
+export { auditTable, unauditTable } from './audit-table.ts'
+export type { TablePolicy } from './table-policy.ts'
+export { audited } from './audited.ts'
+export { carryAuditContext } from './carry-context.ts'
+export { migrations } from './migrations.ts'
+export { maintainPartitions, partitionedMonthsAhead, type MaintainPartitionsOptions } from './partitions.ts'
+export { grantAuditReader, grantAuditWriter } from './roles.ts'
+export { postgresAuditStore, type PostgresAuditStoreOptions } from './store.ts'

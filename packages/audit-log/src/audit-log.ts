@@ -1,0 +1,121 @@
+import type { AuditEvent, AuditRow } from './audit-event.ts'
+import type { AuditFilter } from './audit-filter.ts'
+import { carrier, type AuditCarrier } from './collection/carrier.ts'
+import { currentAuditContext, runWithAuditContext, type AuditContext } from './collection/context.ts'
+import { AuditLogClosedError, AuditOptionError, AuditTransactionRequiredError } from './errors.ts'
+import { createSanitize, type SanitizeOptions } from './processing/sanitize.ts'
+import { auditRow } from './storage/audit-row.ts'
+import type { AuditStore } from './storage/audit-store.ts'
+import { groupCommit } from './storage/group-commit.ts'
+import { readRows } from './storage/read-rows.ts'
+
+/** Options of `createAuditLog`. */
+export interface AuditLogOptions<Transaction> {
+  readonly store: AuditStore<Transaction>
+  /** Where rows are copied to. */
+  readonly sinks?: readonly never[] | undefined
+  /** Names the app in every row it writes. */
+  readonly source?: string | undefined
+  /** What is kept out of the rows besides the defaults. */
+  readonly sanitize?: SanitizeOptions | undefined
+  /** Events that may wait for `recordDurably`; one more is refused with `AUDIT_QUEUE_FULL`. @defaultValue `10_000` */
+  readonly maxWaiting?: number | undefined
+}
+
+/** How long `recordDurably` may take. */
+export interface RecordDurablyOptions {
+  /** Milliseconds until the event counts as not stored. @defaultValue `10_000` */
+  readonly deadlineMs?: number | undefined
+}
+
+/** Records what happened and reads it back. */
+export interface AuditLog<Transaction = unknown> {
+  /** Runs `work` with `context` laid over the running one: everything recorded inside it bears it. */
+  run<T>(context: AuditContext, work: () => T): T
+  /**
+   * Writes the event as part of an open transaction: it commits or rolls back with the change it tells of.
+   *
+   * @returns The row's id.
+   * @throws {@link AuditTransactionRequiredError} `AUDIT_TRANSACTION_REQUIRED` without an open transaction.
+   */
+  record(event: AuditEvent, options: { readonly transaction: Transaction }): Promise<string>
+  /**
+   * Writes the event in a transaction that it shares with the events of other callers, and resolves once it is durable.
+   *
+   * @returns The row's id.
+   * @throws {@link AuditNotDurableError} `AUDIT_NOT_DURABLE` when it is not known to be stored by the deadline.
+   * @throws {@link AuditQueueFullError} `AUDIT_QUEUE_FULL` when too many events are waiting already.
+   */
+  recordDurably(event: AuditEvent, options?: RecordDurablyOptions): Promise<string>
+  /** Reads rows, newest first, in pages fetched as they are consumed; rows written meanwhile do not disturb it. */
+  query(filter?: AuditFilter): AsyncIterable<AuditRow>
+  /** Takes the context along to other processes; fits the queue's port. */
+  readonly carrier: AuditCarrier
+  /** Refuses new events and resolves when those taken have settled. */
+  close(): Promise<void>
+}
+
+const batchSize = 100
+const defaultDeadlineMs = 10_000
+
+/**
+ * Creates the audit log of an app.
+ *
+ * @param options - The store, and what the rows say of their origin.
+ * @returns The log; to be closed when the app stops.
+ * @throws {@link AuditOptionError} `AUDIT_OPTION_INVALID` for an option that cannot work.
+ * @example
+ * ```ts
+ * import { createAuditLog } from '@countersign/audit-log'
+ * import { postgresAuditStore } from '@countersign/audit-log/objection'
+ * import Knex from 'knex'
+ *
+ * const knex = Knex({ client: 'pg', connection: 'postgres://127.0.0.1/app' })
+ * const audit = createAuditLog({ store: postgresAuditStore({ knex }), sinks: [], source: 'documents' })
+ * await audit.run({ actor: { id: 'u1', type: 'user' } }, () =>
+ *   audit.recordDurably({ action: 'report.export', resource: { type: 'report', id: 'q3' } }),
+ * )
+ * ```
+ */
+export function createAuditLog<Transaction>(options: AuditLogOptions<Transaction>): AuditLog<Transaction> {
+  const { store, source, maxWaiting = 10_000 } = options
+  if (!Number.isSafeInteger(maxWaiting) || maxWaiting < 1) {
+    throw new AuditOptionError('maxWaiting', 'a positive whole number')
+  }
+  const sanitize = createSanitize(options.sanitize)
+  const group = groupCommit({ store, batchSize, maxWaiting })
+  let closed = false
+
+  function rowOf(event: AuditEvent): AuditRow {
+    if (closed) throw new AuditLogClosedError()
+    return auditRow(event, { source, ...currentAuditContext() }, sanitize)
+  }
+
+  return {
+    run: (context, work) => runWithAuditContext(source === undefined ? context : { source, ...context }, work),
+
+    async record(event, { transaction }) {
+      if (!store.isTransaction(transaction)) throw new AuditTransactionRequiredError()
+      const row = rowOf(event)
+      await store.insert(row, transaction)
+      return row.id
+    },
+
+    async recordDurably(event, { deadlineMs = defaultDeadlineMs } = {}) {
+      if (!(deadlineMs > 0 && deadlineMs < 2 ** 31))
+        throw new AuditOptionError('deadlineMs', 'a number of milliseconds')
+      const row = rowOf(event)
+      await group.add(row, deadlineMs)
+      return row.id
+    },
+
+    query: filter => readRows(store, filter),
+
+    carrier,
+
+    async close() {
+      closed = true
+      await group.close()
+    },
+  }
+}

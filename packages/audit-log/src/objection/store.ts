@@ -1,0 +1,58 @@
+import type { Knex } from 'knex'
+import type { AuditRow } from '../audit-event.ts'
+import type { AuditStore } from '../storage/audit-store.ts'
+import { carryAuditContext } from './carry-context.ts'
+import { columnCount, columnList, valuesOf } from './columns.ts'
+import { selectPage } from './page.ts'
+
+/** Options of `postgresAuditStore`. */
+export interface PostgresAuditStoreOptions {
+  /** A knex of the database with the `audit_logs` table. It is made to carry the audit context, too. */
+  readonly knex: Knex
+}
+
+// After this long without an answer a connection is given up, so that a dead server cannot hold all rows.
+const answerWithinMs = 10_000
+
+const tuple = `(${Array.from({ length: columnCount }, () => '?').join(', ')})`
+
+/**
+ * Keeps the audit log in PostgreSQL, in the table that `migrations` makes.
+ *
+ * @param options - The knex to write and read with.
+ * @returns The store for `createAuditLog`.
+ */
+export function postgresAuditStore({ knex }: PostgresAuditStoreOptions): AuditStore<Knex.Transaction> {
+  carryAuditContext(knex)
+  return {
+    isTransaction: isOpenTransaction,
+    async insert(row, transaction) {
+      await transaction.raw(`insert into audit_logs (${columnList}) values ${tuple}`, valuesOf(row))
+    },
+    async insertDurably(rows) {
+      await knex.raw(insertMany(rows.length), rows.flatMap(valuesOf)).timeout(answerWithinMs)
+    },
+    isRowFault,
+    page: async (filter, limit, afterId) => {
+      const { sql, bindings } = selectPage(filter, limit, afterId)
+      const { rows } = await knex.raw<{ rows: AuditRow[] }>(sql, bindings)
+      return rows
+    },
+  }
+}
+
+function insertMany(count: number): string {
+  return `insert into audit_logs (${columnList}) values ${Array.from({ length: count }, () => tuple).join(', ')}
+    on conflict (id, created_at) do nothing`
+}
+
+function isOpenTransaction(value: unknown): value is Knex.Transaction {
+  if (typeof value !== 'function' || !('isTransaction' in value) || value.isTransaction !== true) return false
+  return !(value as unknown as Knex.Transaction).isCompleted()
+}
+
+/** SQLSTATE classes 22 (data), 23 (constraint; also "no partition for this time") and 54 (limit exceeded). */
+function isRowFault(error: unknown): boolean {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined
+  return typeof code === 'string' && /^(22|23|54)[0-9A-Z]{3}$/.test(code)
+}

@@ -1,0 +1,64 @@
+import { AuditOptionError } from '../errors.ts'
+import { isSecretName } from '../processing/secret-name.ts'
+
+/** What the trigger of a table records of it. Columns are named as in the database. */
+export interface TablePolicy {
+  /** The resource's type in the log and the first part of its actions. @defaultValue the table's name */
+  readonly resourceType?: string | undefined
+  /** The columns to record; all others are left out. @defaultValue all columns, also those added later */
+  readonly include?: readonly string[] | undefined
+  /** Columns to leave out; a change of nothing else is not recorded. */
+  readonly exclude?: readonly string[] | undefined
+  /** Columns whose change is recorded and whose values are not, besides those with a secret's name. */
+  readonly mask?: readonly string[] | undefined
+  /** Columns to show although their name sounds like a secret's. */
+  readonly reveal?: readonly string[] | undefined
+  /** The columns that identify a row. @defaultValue the primary key */
+  readonly key?: readonly string[] | undefined
+  /** The column whose text names a row for people. */
+  readonly repr?: string | undefined
+  /** The column (a time or a boolean) that marks a row as deleted; setting it is recorded as `soft_delete`. */
+  readonly softDelete?: string | undefined
+}
+
+/** The table as it stands in the database when the trigger is made. */
+export interface TableFacts {
+  readonly name: string
+  readonly columns: readonly string[]
+  readonly primaryKey: readonly string[]
+}
+
+/** Returns the arguments of the table's trigger, in the order that the trigger reads them. */
+export function triggerArguments(policy: TablePolicy, table: TableFacts): string[] {
+  const { include = [], exclude = [], mask = [], reveal = [], key = table.primaryKey, repr, softDelete } = policy
+  for (const [option, names] of Object.entries({ include, exclude, mask, reveal, key })) {
+    for (const name of names) known(table, option, name)
+  }
+  if (repr !== undefined) known(table, 'repr', repr)
+  if (softDelete !== undefined) known(table, 'softDelete', softDelete)
+
+  const hidden = table.columns.filter(name => mask.includes(name) || (isSecretName(name) && !reveal.includes(name)))
+  const contradiction = mask.find(name => reveal.includes(name))
+  if (contradiction !== undefined) throw new AuditOptionError('mask', `free of ${contradiction}, which reveal names`)
+  if (repr !== undefined && hidden.includes(repr)) {
+    throw new AuditOptionError('repr', `a column that is not masked, and ${repr} is`)
+  }
+  return [
+    policy.resourceType ?? table.name,
+    arrayLiteral(key),
+    arrayLiteral(include),
+    arrayLiteral(exclude),
+    arrayLiteral(hidden),
+    arrayLiteral(table.columns.filter(name => !hidden.includes(name))),
+    repr ?? '',
+    softDelete ?? '',
+  ]
+}
+
+function known(table: TableFacts, option: string, name: string): void {
+  if (!table.columns.includes(name)) throw new AuditOptionError(option, `columns of ${table.name}; it has no ${name}`)
+}
+
+function arrayLiteral(names: readonly string[]): string {
+  return `{${names.map(name => `"${name.replace(/["\\]/g, '\\$&')}"`).join(',')}}`
+}
