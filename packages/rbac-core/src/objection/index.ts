@@ -1,1 +1,9 @@
-export {}
+export type { AssignOptions } from './assignments.ts'
+export { GrantNotHeldError, RoleChangedError, RoleExistsError, SystemRoleError, UnknownUserError } from './errors.ts'
+export { objectionGrantStore } from './grant-store.ts'
+export { migrations, type MigrationsConfig } from './migrations.ts'
+export { createRoleAdmin, type RoleAdmin } from './role-admin.ts'
+export type { GrantOptions, NewRole, RoleChangeOptions } from './roles.ts'
+export { syncCatalog, type CatalogSync } from './sync-catalog.ts'
+export type { UsersTable } from './users-table.ts'
+export type { WriteOptions } from './write.ts'

@@ -1,1 +1,1 @@
-export {}
+export { postgresChanges, type PostgresChangesOptions } from './changes.ts'
