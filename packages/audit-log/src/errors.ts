@@ -9,6 +9,7 @@ export abstract class AuditError extends Error {
     super(message, options)
     this.name = new.target.name
     Object.defineProperty(this, marker, { value: true })
+    Object.defineProperty(this, marker, { value: true })
   }
 
   /**

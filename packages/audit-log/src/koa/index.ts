@@ -1,1 +1,2 @@
-export {}
+export { koaAudit, type KoaAuditOptions } from './koa-audit.ts'
+export type { KoaContextLike, KoaMiddlewareLike } from './koa-like.ts'

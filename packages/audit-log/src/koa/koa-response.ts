@@ -1,0 +1,37 @@
+import { STATUS_CODES } from 'node:http'
+import type { KoaContextLike } from './koa-like.ts'
+
+/** Gives the template of the matched route (`/documents/:id`), else the path; never the query string. */
+export function routeOf(ctx: KoaContextLike): string {
+  return ctx._matchedRoute === undefined ? ctx.path : String(ctx._matchedRoute)
+}
+
+/** Gives the status with which Koa will answer `error`. */
+export function statusOfError(error: unknown): number {
+  if (!(error instanceof Error)) return 500
+  const { status, statusCode } = error as { status?: unknown; statusCode?: unknown }
+  const claimed = status ?? statusCode
+  return typeof claimed === 'number' && claimed in STATUS_CODES ? claimed : 500
+}
+
+/** Tells whether the body is sent piece by piece after the middleware has ended. */
+export function isStream(body: unknown): boolean {
+  if (body instanceof ReadableStream || body instanceof Blob || body instanceof Response) return true
+  return typeof body === 'object' && body !== null && 'pipe' in body && typeof body.pipe === 'function'
+}
+
+/** Gives the sizes in bytes as far as they are known, and whether the client went away before its answer. */
+export function responseFacts(ctx: KoaContextLike): Readonly<Record<string, unknown>> {
+  const requestBytes = bytesIn(ctx.get('content-length'))
+  const responseBytes = bytesIn(ctx.response.get('content-length'))
+  return {
+    ...(requestBytes !== undefined && { requestBytes }),
+    ...(responseBytes !== undefined && { responseBytes }),
+    ...(isStream(ctx.body) && { streamed: true }),
+    ...(ctx.res.destroyed && { aborted: true }),
+  }
+}
+
+function bytesIn(header: string): number | undefined {
+  return /^\d{1,15}$/.test(header) ? Number(header) : undefined
+}

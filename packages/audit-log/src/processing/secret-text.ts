@@ -1,0 +1,124 @@
+import { isHidden } from './hide.ts'
+import { isCardNumber } from './payment-card.ts'
+
+/** What a text was found to hold; named in the mask. */
+export type SecretKind = 'card' | 'jwt' | 'credentials' | 'private key' | 'header' | 'value'
+
+/** Gives what stands in a text instead of a secret. */
+export type Replace = (secret: string, kind: SecretKind) => string
+
+/** Tells whether a name announces a secret. */
+export type IsSecret = (name: string) => boolean
+
+// Every pattern below takes all it can and never looks back for less, so its time grows with the text and no faster;
+// what it took is judged afterwards in code.
+
+// A UUID is taken first so that its digits are not read as a card's.
+const uuidOrDigits = /[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}|\d(?:[ -]?\d){12,}/gi
+const tokenRun = /eyJ[\w.-]*/g
+const bearer = /\bbearer[ \t]+([^\s,;"']+)/gi
+const basic = /\bbasic[ \t]+([\w+/=-]+)/gi
+const privateKey =
+  /-----BEGIN [A-Z\d ]{0,40}PRIVATE KEY(?: BLOCK)?-----[^]*?(?:-----END [A-Z\d ]{0,40}PRIVATE KEY(?: BLOCK)?-----|$)/g
+const headerLine = /\b((?:set-)?cookie2?|(?:proxy-)?authorization)("?[ \t]*:[ \t]*)([^\r\n]+)/gi
+const nameAndMark = /(?<![\w.$-])((?:[a-z_$]|\d[a-z])[\w.-]*)\\*["']?[ \t]*[=:][ \t]*/gi
+const pairValue = /"(?:[^"\\]|\\[^])*"?|'(?:[^'\\]|\\[^])*'?|[^;&\r\n]+/y
+const endOfAddress = /[\s"'<>]/
+
+/**
+ * Replaces what looks like a secret inside a text: payment cards, JSON web tokens, bearer and basic credentials,
+ * private keys, passwords in addresses and in `name=value` pairs, cookie and authorization headers.
+ *
+ * @param text - A well-formed text; the caller bounds its length.
+ * @param isCut - Whether the text goes on in the original, so that a secret may lack its end.
+ */
+export function replaceSecrets(text: string, isCut: boolean, isSecret: IsSecret, replace: Replace): string {
+  let out = text
+  if (out.includes('-----BEGIN ')) out = out.replace(privateKey, found => replace(found, 'private key'))
+  if (out.includes('eyJ')) {
+    out = out.replace(tokenRun, (found, at: number) => {
+      const runsOut = isCut && at + found.length === out.length
+      return (found.includes('.') && found.length >= 20) || runsOut ? replace(found, 'jwt') : found
+    })
+  }
+  if (out.includes(':')) {
+    if (out.includes('://')) out = replaceInAddresses(out, isCut, replace)
+    out = out.replace(headerLine, (_, name: string, mark: string, value: string) => {
+      return name + mark + replace(value, 'header')
+    })
+  }
+  if (out.includes('=') || out.includes(':')) out = replaceInPairs(out, isSecret, replace)
+  if (out.includes(' ')) out = replaceCredentials(out, replace)
+  return out.replace(uuidOrDigits, found => (isCardText(found) ? replace(found, 'card') : found))
+}
+
+function replaceInPairs(text: string, isSecret: IsSecret, replace: Replace): string {
+  let out = ''
+  let copied = 0
+  nameAndMark.lastIndex = 0
+  for (let found = nameAndMark.exec(text); found; found = nameAndMark.exec(text)) {
+    if (!isSecret(found[1] ?? '')) continue
+    const start = nameAndMark.lastIndex
+    pairValue.lastIndex = start
+    const value = pairValue.exec(text)?.[0]
+    if (value === undefined) continue
+    nameAndMark.lastIndex = start + value.length
+    if (isHidden(value.replace(/^["']|["']$/g, ''))) continue
+    out += text.slice(copied, start) + quoted(value, replace)
+    copied = start + value.length
+  }
+  return copied === 0 ? text : out + text.slice(copied)
+}
+
+function quoted(value: string, replace: Replace): string {
+  const quote = value[0]
+  if (quote !== '"' && quote !== "'") return replace(value, 'value')
+  return quote + replace(value.slice(1), 'value') + quote
+}
+
+function replaceCredentials(text: string, replace: Replace): string {
+  return text
+    .replace(bearer, (found, token: string) => {
+      const isWhole = found.length === text.length
+      return isWhole || token.length >= 20 || /\d/.test(token) ? replaceEnd(found, token, replace) : found
+    })
+    .replace(basic, (found, encoded: string) => (isBasic(encoded) ? replaceEnd(found, encoded, replace) : found))
+}
+
+function replaceEnd(found: string, secret: string, replace: Replace): string {
+  return found.slice(0, found.length - secret.length) + replace(secret, 'credentials')
+}
+
+/** `basic training` is no credential: it does not decode to `user:password`. */
+function isBasic(encoded: string): boolean {
+  const decoded = Buffer.from(encoded, 'base64').toString('latin1')
+  return /^[^\p{Cc}]*:[^\p{Cc}]*$/u.test(decoded)
+}
+
+/** Other numbers may stand before and behind a card's: `4111 1111 1111 1111 12 27`. */
+function isCardText(found: string): boolean {
+  const groups = found.split(/[ -]/)
+  return groups.some((_, first) => {
+    let digits = ''
+    for (let at = first; at < groups.length && digits.length < 19; at++) {
+      digits += groups[at] ?? ''
+      if (isCardNumber(digits)) return true
+    }
+    return false
+  })
+}
+
+/** Hides the password of `scheme://user:password@host`, which may itself hold slashes that should have been escaped. */
+function replaceInAddresses(text: string, isCut: boolean, replace: Replace): string {
+  const [scheme = '', ...rest] = text.split('://')
+  const parts = rest.map((part, index) => {
+    const end = part.search(endOfAddress)
+    const address = end < 0 ? part : part.slice(0, end)
+    const colon = address.indexOf(':')
+    const runsOut = isCut && end < 0 && index === rest.length - 1
+    const at = Math.max(address.lastIndexOf('@'), runsOut ? address.length : -1)
+    if (colon < 0 || at < colon || /^\d{1,5}(?:[/?#,]|$)/.test(address.slice(colon + 1))) return part
+    return part.slice(0, colon + 1) + replace(part.slice(colon + 1, at), 'credentials') + part.slice(at)
+  })
+  return [scheme, ...parts].join('://')
+}
