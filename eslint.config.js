@@ -27,6 +27,11 @@ export default tseslint.config(
     rules: { 'max-lines': ['error', { max: 300, skipBlankLines: false, skipComments: false }] },
   },
   {
+    // Plain JavaScript has no types to judge by.
+    files: ['**/*.mjs'],
+    extends: [tseslint.configs.disableTypeChecked],
+  },
+  {
     // Command lines and the runner speak to a person.
     files: ['**/cli/**', 'test/run.ts', 'test/bench/**', 'examples/*/*.ts'],
     rules: { 'no-console': 'off' },
