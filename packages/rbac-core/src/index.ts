@@ -1,3 +1,11 @@
+export { createAuthorizer, type AccessOptions, type Authorizer, type AuthorizerOptions } from './authorizer.ts'
+export {
+  memoryGrantStore,
+  type MemoryAssignment,
+  type MemoryGrantStore,
+  type MemorySubject,
+} from './memory-grant-store.ts'
+export type { AuthorizerState, InvalidateEvent, LoadEvent, StateEvent } from './authorizer-events.ts'
 export {
   compilePolicy,
   definePolicy,

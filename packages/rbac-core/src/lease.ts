@@ -5,3 +5,51 @@ export interface Lease {
 
 /** For an access that somebody resolved from a policy in hand: nothing is known that could change it. */
 export const neverStale: Lease = Object.freeze({ stale: false })
+
+/**
+ * Ends accesses on time with one timer, so that no check reads a clock.
+ *
+ * Ends are rounded down to a grid, and all accesses that end together share one lease: the number of leases is bounded
+ * by the bound on staleness, however many accesses there are.
+ */
+export class Leases {
+  readonly #gridMs: number
+  readonly #running = new Map<number, { stale: boolean }>()
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(longestMs: number) {
+    this.#gridMs = Math.min(50, Math.max(1, longestMs / 100))
+  }
+
+  /** Rounds a time of the monotonic clock down to when a lease can end. */
+  endBefore(time: number): number {
+    return Math.floor(time / this.#gridMs) * this.#gridMs
+  }
+
+  /** Returns the lease that ends at `end`, which `endBefore` gave. */
+  until(end: number): Lease {
+    if (this.#closed || end <= performance.now()) return { stale: true }
+    let lease = this.#running.get(end)
+    if (lease === undefined) this.#running.set(end, (lease = { stale: false }))
+    this.#timer ??= setInterval(() => this.#endDue(), this.#gridMs).unref()
+    return lease
+  }
+
+  /** Ends every lease: nothing would end them later. */
+  close(): void {
+    this.#closed = true
+    this.#endDue(Infinity)
+  }
+
+  #endDue(now = performance.now()): void {
+    for (const [end, lease] of this.#running) {
+      if (end > now) continue
+      lease.stale = true
+      this.#running.delete(end)
+    }
+    if (this.#running.size > 0) return
+    clearInterval(this.#timer)
+    this.#timer = undefined
+  }
+}

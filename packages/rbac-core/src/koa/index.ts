@@ -1,1 +1,5 @@
-export {}
+export { koaAccess, type AccessSource, type KoaAccessOptions } from './access.ts'
+export { koaGuards, type KoaGuard, type KoaGuardOptions, type KoaGuards } from './guards.ts'
+export type { KoaContextLike, KoaMiddlewareLike, KoaRouteContextLike } from './koa-like.ts'
+export { requirementOf } from './requires.ts'
+export { routeInventory, type GuardedRoute, type KoaRouterLike } from './route-inventory.ts'
