@@ -30,7 +30,11 @@ export interface RecordDurablyOptions {
 
 /** Records what happened and reads it back. */
 export interface AuditLog<Transaction = unknown> {
-  /** Runs `work` with `context` laid over the running one: everything recorded inside it bears it. */
+  /**
+   * Runs `work` with `context` laid over the running one: everything recorded inside it bears it. A query that `work`
+   * returns is run inside, too.
+   */
+  run<T>(context: AuditContext, work: () => PromiseLike<T>): Promise<T>
   run<T>(context: AuditContext, work: () => T): T
   /**
    * Writes the event as part of an open transaction: it commits or rolls back with the change it tells of.
@@ -92,7 +96,7 @@ export function createAuditLog<Transaction>(options: AuditLogOptions<Transaction
   }
 
   return {
-    run: (context, work) => runWithAuditContext(source === undefined ? context : { source, ...context }, work),
+    run: <T>(context: AuditContext, work: () => T) => runWithAuditContext({ source, ...context }, work),
 
     async record(event, { transaction }) {
       if (!store.isTransaction(transaction)) throw new AuditTransactionRequiredError()

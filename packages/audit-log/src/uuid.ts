@@ -6,7 +6,8 @@ const pattern = /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f
 const pool: Buffer = Buffer.alloc(8 * 512)
 let used: number = pool.length
 let origin: number = performance.timeOrigin
-let last = 0
+let lastMs = 0
+let lastFraction = 0
 
 /**
  * Returns a UUID of version 7 that is greater than the one before it from this process. The twelve bits after the version
@@ -20,14 +21,20 @@ export function uuidv7(): string {
   }
   const at = used
   used += 8
-  last = Math.max(last + 1, Math.floor(preciseNow() * 4096))
-  const time = Math.floor(last / 4096)
-    .toString(16)
-    .padStart(12, '0')
-  const fraction = (last % 4096).toString(16).padStart(3, '0')
+  const now = preciseNow()
+  const ms = Math.floor(now)
+  const fraction = Math.floor((now - ms) * 4096)
+  if (ms > lastMs || (ms === lastMs && fraction > lastFraction)) {
+    lastMs = ms
+    lastFraction = fraction
+  } else if (++lastFraction === 4096) {
+    lastMs += 1
+    lastFraction = 0
+  }
+  const time = lastMs.toString(16).padStart(12, '0')
   pool.writeUInt8((pool.readUInt8(at) & 0x3f) | 0x80, at)
   const random = pool.toString('hex', at, at + 8)
-  return `${time.slice(0, 8)}-${time.slice(8)}-7${fraction}-${random.slice(0, 4)}-${random.slice(4)}`
+  return `${time.slice(0, 8)}-${time.slice(8)}-7${lastFraction.toString(16).padStart(3, '0')}-${random.slice(0, 4)}-${random.slice(4)}`
 }
 
 /** The wall clock's milliseconds with a fraction from the steady clock, brought into line wherever the two part. */

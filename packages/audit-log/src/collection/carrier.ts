@@ -6,6 +6,7 @@ export interface AuditCarrier {
   /** Returns the running context as headers: text by name, nothing where there is no context. */
   capture(): Record<string, string>
   /** Runs `work` in the context that `headers` hold and in nothing else of the context it is called in. */
+  run<T>(headers: Readonly<Record<string, unknown>>, work: () => PromiseLike<T>): Promise<T>
   run<T>(headers: Readonly<Record<string, unknown>>, work: () => T): T
 }
 
@@ -37,7 +38,7 @@ export const carrier: AuditCarrier = {
     return headers
   },
 
-  run(headers, work) {
+  run<T>(headers: Readonly<Record<string, unknown>>, work: () => T) {
     const context: { -readonly [field in keyof AuditContext]: AuditContext[field] } = {}
     for (const [field, header] of fields()) {
       const text = take(headers, header)

@@ -28,12 +28,31 @@ export function currentAuditContext(): AuditContext | undefined {
   return storage.getStore()
 }
 
-/** Runs `work` with `context` laid over the context it is called in. */
-export function runWithAuditContext<T>(context: AuditContext, work: () => T): T {
-  return storage.run({ ...storage.getStore(), ...context }, work)
+/**
+ * Runs `work` with `context` laid over the context it is called in. What `work` returns to be awaited is awaited inside,
+ * because a query of Knex or Objection starts only then.
+ */
+export function runWithAuditContext<T>(context: AuditContext, work: () => PromiseLike<T>): Promise<T>
+export function runWithAuditContext<T>(context: AuditContext, work: () => T): T
+export function runWithAuditContext(context: AuditContext, work: () => unknown): unknown {
+  return storage.run({ ...storage.getStore(), ...context }, () => started(work()))
 }
 
-/** Runs `work` with `context` and nothing of the context it is called in: for work that arrives from elsewhere. */
-export function runInAuditContext<T>(context: AuditContext, work: () => T): T {
-  return storage.run(context, work)
+/** Does the same with nothing of the context it is called in: for work that arrives from elsewhere. */
+export function runInAuditContext<T>(context: AuditContext, work: () => PromiseLike<T>): Promise<T>
+export function runInAuditContext<T>(context: AuditContext, work: () => T): T
+export function runInAuditContext(context: AuditContext, work: () => unknown): unknown {
+  return storage.run(context, () => started(work()))
+}
+
+function started(result: unknown): unknown {
+  if (result instanceof Promise || !isThenable(result)) return result
+  return new Promise((resolve, reject) => {
+    result.then(resolve, reject)
+  })
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) return false
+  return 'then' in value && typeof value.then === 'function'
 }

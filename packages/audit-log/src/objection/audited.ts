@@ -1,5 +1,5 @@
 import type { Knex } from 'knex'
-import type { Model } from 'objection'
+import type { Constructor, Model, QueryBuilderType, TransactionOrKnex } from 'objection'
 import { carryAuditContext } from './carry-context.ts'
 
 type ModelClass = abstract new (...args: never[]) => Model
@@ -27,6 +27,11 @@ export function audited<M extends ModelClass>(Base: M): M {
       const [knex] = args
       // Objection tells a read from a binding by the number of arguments.
       return knex ? Parent.knex.call(this, carryAuditContext(knex)) : Parent.knex.call(this)
+    }
+
+    static override query<M extends Model>(this: Constructor<M>, transaction?: TransactionOrKnex): QueryBuilderType<M> {
+      if (transaction) carryAuditContext(transaction)
+      return Parent.query.call(this, transaction)
     }
   }
   return Audited as unknown as M
