@@ -2,11 +2,11 @@ import type { Knex } from 'knex'
 import { InvalidDefinitionError } from '../errors.ts'
 import type { GrantVersion } from '../grant-store.ts'
 import { UnknownUserError } from './errors.ts'
-import { refuseUnheld, type Grantors } from './grantors.ts'
+import { grantorOf, type Grantors } from './grantors.ts'
 import type { GrantOptions } from './roles.ts'
 import { refuseViolations } from './separation.ts'
 import { findRole } from './stored-role.ts'
-import type { ResolvedUsersTable } from './users-table.ts'
+import { isUnreadableKey, type ResolvedUsersTable } from './users-table.ts'
 import { write, type WriteOptions } from './write.ts'
 
 /** The options of `assign`. */
@@ -40,7 +40,8 @@ export function assignmentWrites(knex: Knex, grantors: Grantors): AssignmentWrit
         checkOptions(options)
         await lockUser(transaction, grantors.users, userId)
         const { id: roleId } = await findRole(transaction, role, 'assign')
-        await refuseUnheld(transaction, grantors, options.grantedBy, roleId, options.scope)
+        const refuseUnheld = await grantorOf(transaction, grantors, options.grantedBy, options.scope)
+        await refuseUnheld(roleId)
         await transaction.raw(
           `insert into user_roles (user_id, role_id, scope, expires_at, granted_by, reason) values (?, ?, ?, ?, ?, ?)
            on conflict (user_id, role_id, scope) do update set expires_at = excluded.expires_at,
@@ -80,10 +81,16 @@ function checkOptions({ scope, expiresAt }: AssignOptions): void {
 
 /** The key share lock is the foreign key's own: the user cannot be deleted meanwhile, and can still be updated. */
 async function lockUser(transaction: Knex, users: ResolvedUsersTable, userId: string): Promise<void> {
-  const { rows } = await transaction.raw<{ rows: unknown[] }>('select from ?? u where u.??::text = ? for key share', [
-    users.table,
-    users.id,
-    userId,
-  ])
+  const { rows } = await transaction
+    .raw<{ rows: unknown[] }>('select from ?? u where u.?? = ? and u.??::text = ? for key share', [
+      users.table,
+      users.id,
+      userId,
+      users.id,
+      userId,
+    ])
+    .catch((error: unknown) => {
+      throw isUnreadableKey(error) ? new UnknownUserError(userId) : error
+    })
   if (rows.length === 0) throw new UnknownUserError(userId)
 }

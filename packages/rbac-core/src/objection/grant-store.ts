@@ -8,7 +8,7 @@ import type {
   SeparationRule,
   SubjectRecord,
 } from '../grant-store.ts'
-import { flagOf, resolveUsers, type Users } from './users-table.ts'
+import { flagOf, isUnreadableKey, resolveUsers, type Users } from './users-table.ts'
 
 /**
  * Reads roles and assignments from PostgreSQL, one statement and so one snapshot a method.
@@ -137,12 +137,6 @@ function selectSubject(users: Users | undefined): { sql: string; bindings: (subj
       where u.?? = ? and u.??::text = ?`,
     bindings: subject => [...isActive.bindings, ...isSuperuser.bindings, id, table, id, subject, id, subject],
   }
-}
-
-/** A string that cannot be a key at all (no uuid, no number, too large a number, a NUL) names a user nobody knows. */
-function isUnreadableKey(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return code === '22P02' || code === '22003' || code === '22021'
 }
 
 async function onlyRow<Row>(knex: Knex, sql: string): Promise<Row> {

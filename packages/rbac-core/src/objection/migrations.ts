@@ -49,16 +49,16 @@ export function migrations(options: { users?: Users | undefined } = {}): Migrati
 
 const ownUsers: NamedMigration = { name: '001_users', up: createUsersTable, down: dropUsersTable }
 
-function rbac(users: ResolvedUsersTable): NamedMigration {
+function rbac(named: ResolvedUsersTable): NamedMigration {
   return {
     name: '002_rbac',
     up: async knex => {
-      const idType = await checkUsersTable(knex, users)
+      const { users, idType } = await checkUsersTable(knex, named)
       await createRbacTables(knex, users, idType)
       await createRbacTriggers(knex, users)
     },
     down: async knex => {
-      await dropRbacTriggers(knex, users)
+      await dropRbacTriggers(knex)
       await dropRbacTables(knex)
     },
   }

@@ -4,7 +4,7 @@ import { InvalidDefinitionError, RoleCycleError, UnknownPermissionError } from '
 import type { GrantVersion } from '../grant-store.ts'
 import { roleGraph } from '../role-graph.ts'
 import { RoleChangedError, RoleExistsError, SystemRoleError } from './errors.ts'
-import { refuseUnheld, type Grantors } from './grantors.ts'
+import { grantorOf, type Grantors, type RefuseUnheld } from './grantors.ts'
 import { refuseViolations } from './separation.ts'
 import { findRole, type StoredRole } from './stored-role.ts'
 import { write, type WriteOptions } from './write.ts'
@@ -62,7 +62,7 @@ export function roleWrites<Permission extends string>(knex: Knex, grantors: Gran
   const change = (
     name: string,
     options: RoleChangeOptions | undefined,
-    work: (transaction: Knex.Transaction, role: StoredRole) => Promise<unknown>,
+    work: (transaction: Knex.Transaction, role: StoredRole, refuseUnheld: RefuseUnheld) => Promise<unknown>,
   ): Promise<GrantVersion> =>
     write(knex, options, async transaction => {
       const role = await findRole(transaction, name)
@@ -70,7 +70,7 @@ export function roleWrites<Permission extends string>(knex: Knex, grantors: Gran
       if (expected && expected.getTime() !== role.updated_at.getTime()) {
         throw new RoleChangedError(name, role.updated_at)
       }
-      await work(transaction, role)
+      await work(transaction, role, await grantorOf(transaction, grantors, options?.grantedBy))
       // Later than before even within one millisecond, or the next reader could not tell.
       await transaction.raw(
         `update roles set updated_at = greatest(clock_timestamp(), updated_at + interval '1 millisecond') where id = ?`,
@@ -81,10 +81,11 @@ export function roleWrites<Permission extends string>(knex: Knex, grantors: Gran
   return {
     createRole: (role, options) =>
       write(knex, options, async transaction => {
+        const refuseUnheld = await grantorOf(transaction, grantors, options?.grantedBy)
         const id = await insertRole(transaction, role)
         await addPermissions(transaction, id, role.permissions)
         await addInherited(transaction, id, role.inherits ?? [])
-        await refuseUnheld(transaction, grantors, options?.grantedBy, id)
+        await refuseUnheld(id)
       }),
 
     renameRole: (role, name, options) =>
@@ -105,6 +106,7 @@ export function roleWrites<Permission extends string>(knex: Knex, grantors: Gran
 
     cloneRole: (role, name, options) =>
       write(knex, options, async transaction => {
+        const refuseUnheld = await grantorOf(transaction, grantors, options?.grantedBy)
         const { id: source, description } = await findRole(transaction, role)
         const id = await insertRole(transaction, { name, description })
         await transaction.raw(
@@ -115,13 +117,13 @@ export function roleWrites<Permission extends string>(knex: Knex, grantors: Gran
           'insert into role_inherits select ?, inherited_role_id from role_inherits where role_id = ?',
           [id, source],
         )
-        await refuseUnheld(transaction, grantors, options?.grantedBy, id)
+        await refuseUnheld(id)
       }),
 
     grant: (role, permissions, options) =>
-      change(role, options, async (transaction, { id }) => {
+      change(role, options, async (transaction, { id }, refuseUnheld) => {
         await addPermissions(transaction, id, permissions)
-        await refuseUnheld(transaction, grantors, options?.grantedBy, id)
+        await refuseUnheld(id)
       }),
 
     revoke: (role, permissions, options) =>
@@ -131,18 +133,18 @@ export function roleWrites<Permission extends string>(knex: Knex, grantors: Gran
       }),
 
     setInherits: (role, inherits, options) =>
-      change(role, options, async (transaction, { id }) => {
+      change(role, options, async (transaction, { id }, refuseUnheld) => {
         await transaction('role_inherits').where('role_id', id).delete()
         await addInherited(transaction, id, inherits)
         await refuseCycles(transaction)
         await refuseViolations(transaction)
-        await refuseUnheld(transaction, grantors, options?.grantedBy, id)
+        await refuseUnheld(id)
       }),
 
     activateRole: (role, options) =>
-      change(role, options, async (transaction, { id }) => {
+      change(role, options, async (transaction, { id }, refuseUnheld) => {
         await transaction('roles').where({ id }).update({ is_active: true })
-        await refuseUnheld(transaction, grantors, options?.grantedBy, id)
+        await refuseUnheld(id)
       }),
 
     deactivateRole: (role, options) =>

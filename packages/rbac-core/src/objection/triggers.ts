@@ -26,6 +26,7 @@ export async function createRbacTriggers(knex: Knex, users: ResolvedUsersTable):
   for (const table of policyTables) await onEachStatement(knex, table, 'rbac_policy_changed')
   await onEachStatement(knex, 'user_roles', 'rbac_assignments_changed')
   await createUserTriggers(knex, schema, users)
+  await createSuperuserTrigger(knex, schema, users)
   await knex.raw(`
     create function rbac_keep_system_rows() returns trigger language plpgsql as $$
     begin
@@ -39,13 +40,10 @@ export async function createRbacTriggers(knex: Knex, users: ResolvedUsersTable):
   `)
 }
 
-/** Leaves the triggers on the package's own tables, which go with their tables. */
-export async function dropRbacTriggers(knex: Knex, users: ResolvedUsersTable): Promise<void> {
-  await knex.raw('drop trigger rbac_user_updated on ??; drop trigger rbac_user_deleted on ??', [
-    users.table,
-    users.table,
-  ])
+/** Takes the triggers on the users along; those on the package's own tables go with their tables. */
+export async function dropRbacTriggers(knex: Knex): Promise<void> {
   await knex.raw(`
+    drop function if exists rbac_keep_superuser cascade;
     drop function rbac_user_changed, rbac_policy_changed, rbac_assignments_changed, rbac_keep_system_rows cascade;
     drop function rbac_bump;
   `)
@@ -158,5 +156,39 @@ async function createUserTriggers(knex: Knex, schema: string, users: ResolvedUse
   await knex.raw(
     'create trigger rbac_user_deleted after delete on ?? for each row execute function rbac_user_changed()',
     [users.table],
+  )
+}
+
+/**
+ * The last active superuser can be neither deleted, demoted nor deactivated, in raw SQL neither: it is the way back
+ * in when every role was broken. The version's row is the lock under which two who demote each other take turns.
+ */
+async function createSuperuserTrigger(knex: Knex, schema: string, users: ResolvedUsersTable): Promise<void> {
+  const { table, isActive, isSuperuser } = users
+  if (isSuperuser === false) return
+  const flags = isActive === false ? [isSuperuser] : [isSuperuser, isActive]
+  const all = (row: string): string => flags.map(() => `coalesce(${row}.??, false)`).join(' and ')
+  await knex.raw(
+    `create function rbac_keep_superuser() returns trigger language plpgsql
+     security definer set search_path = pg_catalog, ??, pg_temp as $$
+     begin
+       perform from rbac_version for update;
+       if not exists (select from ?? u where ${all('u')}) then
+         raise exception 'The last active superuser cannot be deleted, demoted or deactivated'
+           using errcode = 'restrict_violation', constraint = 'rbac_keep_superuser';
+       end if;
+       return null;
+     end $$`,
+    [schema, table, ...flags],
+  )
+  await knex.raw(
+    `create trigger rbac_keep_superuser_updated after update on ?? for each row
+     when (${all('old')} and not (${all('new')})) execute function rbac_keep_superuser()`,
+    [table, ...flags, ...flags],
+  )
+  await knex.raw(
+    `create trigger rbac_keep_superuser_deleted after delete on ?? for each row when (${all('old')})
+     execute function rbac_keep_superuser()`,
+    [table, ...flags],
   )
 }

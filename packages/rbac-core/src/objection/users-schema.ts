@@ -28,14 +28,22 @@ export async function dropUsersTable(knex: Knex): Promise<void> {
   await knex.raw('drop table users')
 }
 
-/** Returns the SQL type of the users' key, or says which of the named things is not there. */
-export async function checkUsersTable(knex: Knex, users: ResolvedUsersTable): Promise<string> {
+/**
+ * Returns the table with its schema, for functions that have a search path of their own, and the SQL type of its key;
+ * or says which of the named things is not there.
+ */
+export async function checkUsersTable(
+  knex: Knex,
+  users: ResolvedUsersTable,
+): Promise<{ users: ResolvedUsersTable; idType: string }> {
   const {
-    rows: [found],
-  } = await knex.raw<{ rows: { oid: string | null }[] }>('select to_regclass(?)::oid as oid', [
-    knex.raw('??', [users.table]).toQuery(),
-  ])
-  if (!found?.oid) throw new InvalidDefinitionError('users.table', `there is no table ${users.table}`)
+    rows: [table],
+  } = await knex.raw<{ rows: { oid: string; name: string }[] }>(
+    `select c.oid, n.nspname || '.' || c.relname as name
+     from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = to_regclass(?)`,
+    [knex.raw('??', [users.table]).toQuery()],
+  )
+  if (!table) throw new InvalidDefinitionError('users.table', `there is no table ${users.table}`)
   const { rows: columns } = await knex.raw<{ rows: { name: string; type: string; isKey: boolean }[] }>(
     `select a.attname as name, format_type(a.atttypid, a.atttypmod) as type,
        exists (
@@ -43,7 +51,7 @@ export async function checkUsersTable(knex: Knex, users: ResolvedUsersTable): Pr
          where i.indrelid = a.attrelid and i.indisunique and i.indpred is null and i.indkey::text = a.attnum::text
        ) as "isKey"
      from pg_attribute a where a.attrelid = ? and a.attnum > 0 and not a.attisdropped`,
-    [found.oid],
+    [table.oid],
   )
   const byName = new Map(columns.map(column => [column.name, column]))
   for (const field of ['isActive', 'isSuperuser'] as const) {
@@ -57,5 +65,5 @@ export async function checkUsersTable(knex: Knex, users: ResolvedUsersTable): Pr
   }
   const id = byName.get(users.id)
   if (!id?.isKey) throw new InvalidDefinitionError('users.id', `expected a unique column of ${users.table}`)
-  return id.type
+  return { users: { ...users, table: table.name }, idType: id.type }
 }

@@ -40,3 +40,9 @@ export function flagOf(column: string | false, without: boolean): { sql: string;
     ? { sql: String(without), bindings: [] }
     : { sql: 'coalesce(??, false)', bindings: [`u.${column}`] }
 }
+
+/** A string that cannot be a key at all (no uuid, no number, too large a number, a NUL) names a user nobody knows. */
+export function isUnreadableKey(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return code === '22P02' || code === '22003' || code === '22021'
+}
