@@ -1,0 +1,77 @@
+import { CacheClosedError } from './errors.ts'
+import { publish } from './events.ts'
+import type { CacheStore } from './store.ts'
+
+const retryMs = 1000
+const maxPending = 10_000
+
+/**
+ * Deletes entries and versions. What cannot be deleted now, because its server does not answer, is remembered: this
+ * process does not read it until the deletion has succeeded, and tries again every second.
+ */
+export class Invalidations {
+  readonly #store: CacheStore
+  readonly #pending = new Set<string>()
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+
+  constructor(store: CacheStore) {
+    this.#store = store
+  }
+
+  /** Deletes what is stored under the key, or sees to it that it is done later. */
+  async delete(key: string): Promise<void> {
+    try {
+      // The first call may meet a connection that died unnoticed; a deletion can be sent twice.
+      await this.#store.delete(key).catch(async () => this.#store.delete(key))
+      this.#pending.delete(key)
+    } catch (error) {
+      if (error instanceof CacheClosedError) throw error
+      publish('error', () => ({ namespace: '', key, operation: 'delete', error }))
+      this.postpone(key)
+    }
+  }
+
+  /** Remembers that whatever is stored under the key is outdated. */
+  postpone(key: string): void {
+    const [oldest] = this.#pending
+    if (this.#pending.size >= maxPending && oldest !== undefined) this.#pending.delete(oldest)
+    this.#pending.add(key)
+    if (!this.#timer) this.#schedule()
+  }
+
+  /** Tells whether one of the keys waits for its deletion, so that what is stored there must not be used. */
+  cover(keys: readonly string[]): boolean {
+    return this.#pending.size > 0 && keys.some(key => this.#pending.has(key))
+  }
+
+  /** A newer value has been stored. */
+  settled(key: string): void {
+    this.#pending.delete(key)
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+  }
+
+  #schedule(): void {
+    if (this.#closed) return
+    this.#timer = setTimeout(() => {
+      this.#retry().catch((error: unknown) => {
+        const [key = ''] = this.#pending
+        publish('error', () => ({ namespace: '', key, operation: 'delete', error }))
+        this.#schedule()
+      })
+    }, retryMs).unref()
+  }
+
+  async #retry(): Promise<void> {
+    for (const key of [...this.#pending]) {
+      await this.#store.delete(key)
+      this.#pending.delete(key)
+    }
+    this.#timer = undefined
+    if (this.#pending.size > 0) this.#schedule()
+  }
+}

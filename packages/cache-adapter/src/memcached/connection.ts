@@ -1,0 +1,148 @@
+import { Server, type Response } from 'memjs'
+import type { Socket } from 'node:net'
+import type { Address } from './address.ts'
+
+export interface ConnectionOptions {
+  /** Milliseconds from a request to the end of its answer, connecting included. */
+  readonly timeoutMs: number
+  readonly username?: string | undefined
+  readonly password?: string | undefined
+  /** Called once for each time the connection fails with requests under way. */
+  readonly onFailure: (error: Error) => void
+}
+
+export interface ReplyHandler {
+  /** A quiet request has many answers; the one without a body is its last. */
+  readonly quiet: boolean
+  reply(response: Response): void
+  fail(error: Error): void
+}
+
+/** What memjs 1.3.2 keeps on a Server without declaring it; a test fails when it moves. */
+interface Internals {
+  _socket?: Socket | undefined
+  responseBuffer: Buffer
+  username: string | undefined
+  password: string | undefined
+}
+
+const maxBytesUnderWay = 64 * 1024 * 1024
+
+/**
+ * One connection to one memcached: memjs' own Server without what makes it lose, mix up or hang requests. All requests
+ * fail together with their connection, none is ever sent twice, and each is settled by its deadline.
+ */
+export class Connection extends Server {
+  readonly #timeoutMs: number
+  readonly #onFailure: (error: Error) => void
+  readonly #internals: Internals
+  /** The requests under way, oldest first, and when each was made. */
+  readonly #startedAt = new Map<number, number>()
+  #outbox: Buffer[] = []
+  #bytesUnderWay = 0
+  #lastOpaque = 0
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(address: Address, options: ConnectionOptions) {
+    // Longer than our own deadline, so that memjs' timer, which abandons its socket, never runs.
+    super(address.host, address.port, undefined, undefined, { conntimeout: (2 * options.timeoutMs) / 1000 + 1 })
+    this.#timeoutMs = options.timeoutMs
+    this.#onFailure = options.onFailure
+    this.#internals = this
+    // memjs falls back on environment variables of another product.
+    this.#internals.username = options.username
+    this.#internals.password = options.password
+  }
+
+  /** Sends a request; exactly one of the last reply and `fail` reaches the handler. */
+  request(makeFrame: (opaque: number) => Buffer, handler: ReplyHandler): void {
+    const opaque = (this.#lastOpaque = this.#lastOpaque >= 0x7fffffff ? 1 : this.#lastOpaque + 1)
+    const frame = makeFrame(opaque)
+    if (this.#bytesUnderWay + frame.length > maxBytesUnderWay) {
+      handler.fail(new Error(`more than ${maxBytesUnderWay} bytes are under way`))
+      return
+    }
+    this.#bytesUnderWay += frame.length
+    const settle = (): void => {
+      this.#bytesUnderWay -= frame.length
+      this.#startedAt.delete(opaque)
+    }
+    const onResponse = (response: Response): void => {
+      if (!handler.quiet || response.header.totalBodyLength === 0) settle()
+      handler.reply(response)
+    }
+    onResponse.quiet = handler.quiet
+    this.onResponse(opaque, onResponse)
+    this.onError(opaque, error => {
+      settle()
+      handler.fail(error)
+    })
+    this.#startedAt.set(opaque, performance.now())
+    this.#timer ??= setTimeout(this.#checkDeadline, this.#timeoutMs)
+    this.write(frame)
+  }
+
+  /** Gathers what is written in one turn of the event loop and hands it to the socket together. */
+  override write(frame: Buffer): void {
+    if (this.#outbox.push(frame) === 1) process.nextTick(this.#flush)
+  }
+
+  override sock(sasl: boolean, go: (socket: Socket) => void): void {
+    const before = this.#internals._socket
+    if (!before) {
+      this.removeAllListeners('authenticated')
+      this.#internals.responseBuffer = Buffer.alloc(0)
+    }
+    super.sock(sasl, go)
+    const socket = this.#internals._socket
+    if (!before && socket) this.#harden(socket)
+  }
+
+  /** Ends the connection and fails every request on it. */
+  override error(cause: unknown): void {
+    const error = cause instanceof Error ? cause : new Error(String(cause))
+    const hadRequests = this.#startedAt.size > 0
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    this.#outbox = []
+    this.#internals.responseBuffer = Buffer.alloc(0)
+    super.error(error)
+    if (hadRequests) this.#onFailure(error)
+  }
+
+  /** memjs' listeners act on whatever socket is current and forget the requests when the server closes. */
+  #harden(socket: Socket): void {
+    socket.setNoDelay(true)
+    socket.removeAllListeners('error')
+    socket.removeAllListeners('close')
+    socket.on('error', error => {
+      if (this.#internals._socket === socket) this.error(error)
+    })
+    socket.on('close', () => {
+      if (this.#internals._socket === socket) this.error(new Error('the server closed the connection'))
+    })
+  }
+
+  readonly #flush = (): void => {
+    const frames = this.#outbox
+    this.#outbox = []
+    const [first] = frames
+    if (!first) return
+    const blob = frames.length === 1 ? first : Buffer.concat(frames)
+    this.sock(false, socket => {
+      socket.write(blob)
+    })
+  }
+
+  readonly #checkDeadline = (): void => {
+    // What has arrived while the event loop was busy is read before anybody is called late.
+    setImmediate(() => {
+      this.#timer = undefined
+      const [oldest] = this.#startedAt.values()
+      if (oldest === undefined) return
+      const waitedMs = performance.now() - oldest
+      if (waitedMs >= this.#timeoutMs) this.error(new Error(`no answer within ${this.#timeoutMs} ms`))
+      else this.#timer = setTimeout(this.#checkDeadline, this.#timeoutMs - waitedMs)
+    })
+  }
+}
