@@ -1,1 +1,1 @@
-export {}
+export { jsonSchema } from './json-schema.ts'

@@ -1,1 +1,1 @@
-export {}
+export { memoryTransport, type MemoryTransportOptions } from './transport.ts'

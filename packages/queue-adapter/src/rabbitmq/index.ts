@@ -1,1 +1,1 @@
-export {}
+export { rabbitmqTransport, type RabbitmqTransportOptions } from './transport.ts'

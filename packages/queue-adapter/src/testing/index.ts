@@ -1,1 +1,1 @@
-export {}
+export { transportSuite, type TransportSuiteOptions } from './transport-suite.ts'

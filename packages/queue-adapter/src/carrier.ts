@@ -1,0 +1,10 @@
+/**
+ * Carries the context of a request (trace, correlation, actor) into the handler of the task it starts. What `capture` gives
+ * travels in the message's headers, and the handler runs inside `run`.
+ */
+export interface ContextCarrier {
+  capture(): Readonly<Record<string, string>>
+  run<T>(headers: Readonly<Record<string, string>>, work: () => T): T
+}
+
+export const noCarrier: ContextCarrier = { capture: () => ({}), run: (_headers, work) => work() }

@@ -1,0 +1,175 @@
+import type { Channel, ConsumeMessage } from 'amqplib'
+import { channel as diagnostics } from 'node:diagnostics_channel'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { QueueError } from '../errors.ts'
+import type { Consumer, Outcome, QueueSpec, Receive } from '../transport.ts'
+import type { Declarer } from './declarer.ts'
+import { within } from './failure.ts'
+import type { Link } from './link.ts'
+import { jitteredPause } from './pause.ts'
+import type { Publisher } from './publisher.ts'
+import { messageOf } from './wire.ts'
+
+const problems = diagnostics('countersign.queue-adapter.consumer')
+
+const moveTimeoutMs = 10_000
+const declareTimeoutMs = 30_000
+const closeTimeoutMs = 2000
+/** A retry that cannot be published is not tried again at once: the broker has enough trouble. */
+const pauseAfterFailedMoveMs = 1000
+
+interface Session {
+  readonly channel: Channel
+  readonly tag: string
+  open: boolean
+}
+
+export interface ConsumerParts {
+  readonly link: Link
+  readonly declarer: Declarer
+  readonly publisher: Publisher
+}
+
+/** One subscription that is renewed whenever its channel, its connection or its queue goes away. */
+export class RabbitConsumer implements Consumer {
+  #session: Session | undefined
+  readonly #cancelled = new AbortController()
+  readonly #running: Promise<void>
+  readonly #parts: ConsumerParts
+  readonly #spec: QueueSpec
+  readonly #receive: Receive
+  readonly #concurrency: number
+
+  constructor(parts: ConsumerParts, spec: QueueSpec, receive: Receive, concurrency: number) {
+    this.#parts = parts
+    this.#spec = spec
+    this.#receive = receive
+    this.#concurrency = concurrency
+    this.#running = this.#run()
+  }
+
+  async cancel(): Promise<void> {
+    this.#cancelled.abort()
+    const session = this.#session
+    if (!session?.open) return
+    // After the broker's answer no delivery comes; a dead channel delivers nothing either.
+    await within(session.channel.cancel(session.tag), closeTimeoutMs, notAnswered).catch(() => undefined)
+  }
+
+  async close(): Promise<void> {
+    await this.cancel()
+    const session = this.#session
+    // What was answered is sent before the channel's end, and what was not goes back to the queue by it.
+    if (session?.open) await within(session.channel.close(), closeTimeoutMs, notAnswered).catch(() => undefined)
+    await within(this.#running, closeTimeoutMs, notAnswered).catch(() => undefined)
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#cancelled
+    for (let attempt = 0; !signal.aborted; attempt += 1) {
+      try {
+        const lost = await this.#subscribe()
+        attempt = 0
+        await lost.promise
+        if (!signal.aborted) this.#parts.declarer.forget()
+      } catch (error) {
+        this.#report(error)
+      }
+      await jitteredPause(attempt, signal)
+    }
+  }
+
+  /** Starts a session; the promise within resolves when it has ended. */
+  async #subscribe(): Promise<{ promise: Promise<void> }> {
+    const { link, declarer } = this.#parts
+    await declarer.queue(this.#spec.name, declareTimeoutMs)
+    const connection = await link.connection(declareTimeoutMs)
+    const channel = await connection.createChannel()
+    const session = { channel, tag: '', open: true }
+    const ended = new Promise<void>(resolve => {
+      channel.on('error', error => {
+        session.open = false
+        this.#report(error)
+      })
+      channel.on('close', () => {
+        session.open = false
+        resolve()
+      })
+    })
+    await channel.prefetch(this.#concurrency)
+    const onDelivery = (delivery: ConsumeMessage | null): void => {
+      if (delivery) {
+        this.#handle(session, delivery).catch((error: unknown) => {
+          this.#report(error)
+        })
+      }
+      // The broker ended the subscription (its queue was deleted): start over.
+      else if (session.open) channel.close().catch(() => undefined)
+    }
+    const { consumerTag } = await channel.consume(this.#spec.name, onDelivery)
+    session.tag = consumerTag
+    this.#session = session
+    if (this.#cancelled.signal.aborted) await channel.close()
+    return { promise: ended }
+  }
+
+  /** Never rejects: nothing may escape into amqplib, which would close the channel or leave the message for ever. */
+  async #handle(session: Session, delivery: ConsumeMessage): Promise<void> {
+    const outcome = await this.#decide(delivery)
+    // The channel it came on is gone, so the broker has given it out again: that delivery counts, not this one.
+    if (!session.open) return
+    if (outcome.kind === 'move' && !(await this.#move(outcome))) {
+      await sleep(pauseAfterFailedMoveMs)
+      this.#settle(session, channel => {
+        channel.reject(delivery, true)
+      })
+      return
+    }
+    this.#settle(session, channel => {
+      if (outcome.kind === 'release') channel.nack(delivery, false, true)
+      else channel.ack(delivery)
+    })
+  }
+
+  async #decide(delivery: ConsumeMessage): Promise<Outcome> {
+    try {
+      const { notBefore, ...message } = messageOf(delivery)
+      // One step of a longer delay is over; the next follows without the handler.
+      if (notBefore > Date.now()) {
+        return { kind: 'move', message: { ...message, to: { queue: this.#spec.name }, notBefore } }
+      }
+      return await this.#receive(message)
+    } catch (error) {
+      this.#report(error)
+      return { kind: 'release' }
+    }
+  }
+
+  async #move({ message }: Outcome & { kind: 'move' }): Promise<boolean> {
+    try {
+      await this.#parts.publisher.publish(message, moveTimeoutMs)
+      return true
+    } catch (error) {
+      this.#report(error)
+      return false
+    }
+  }
+
+  #report(error: unknown): void {
+    if (problems.hasSubscribers) problems.publish({ queue: this.#spec.name, error })
+  }
+
+  #settle(session: Session, answer: (channel: Channel) => void): void {
+    if (!session.open) return
+    try {
+      answer(session.channel)
+    } catch {
+      // The channel is closing: its unanswered deliveries go back by that.
+      session.open = false
+    }
+  }
+}
+
+function notAnswered(): QueueError {
+  return new QueueError('BROKER_UNAVAILABLE', 'the broker did not answer in time')
+}

@@ -1,0 +1,174 @@
+import type { Channel, ChannelModel } from 'amqplib'
+import { QueueError, TopologyMismatchError } from '../errors.ts'
+import type { QueueSpec } from '../transport.ts'
+import { within } from './failure.ts'
+import type { Link } from './link.ts'
+import {
+  delayDeclaration,
+  delayName,
+  delaySteps,
+  eventsExchange,
+  queueDeclaration,
+  type QueueDeclaration,
+} from './topology.ts'
+
+/** Makes exchanges and queues, once per connection, and never a part of them beside one that does not fit. */
+export class Declarer {
+  readonly #link: Link
+  readonly #specs = new Map<string, QueueSpec>()
+  #connection: ChannelModel | undefined
+  #made = new Map<string, Promise<void>>()
+  readonly #ready = new Set<string>()
+
+  constructor(link: Link) {
+    this.#link = link
+  }
+
+  /** Makes these queues, and remembers them for every later connection. */
+  async declare(specs: readonly QueueSpec[], timeoutMs: number): Promise<void> {
+    for (const spec of specs) this.#specs.set(spec.name, spec)
+    await this.#once(`queues ${specs.map(spec => spec.name).join(' ')}`, timeoutMs, connection =>
+      makeQueues(connection, specs),
+    )
+  }
+
+  /** Makes the queue this message is for, when it is one of ours. Undefined: it is made already. */
+  queue(name: string, timeoutMs: number): Promise<void> | undefined {
+    const spec = this.#specs.get(name)
+    if (!spec) return undefined
+    const dead = spec.deadQueue === undefined ? undefined : this.#specs.get(spec.deadQueue)
+    return this.#unlessMade(`queue ${name}`, timeoutMs, connection =>
+      makeQueues(connection, dead ? [dead, spec] : [spec]),
+    )
+  }
+
+  delays(timeoutMs: number): Promise<void> | undefined {
+    return this.#unlessMade('delays', timeoutMs, makeDelays)
+  }
+
+  events(timeoutMs: number): Promise<void> | undefined {
+    return this.#unlessMade('events', timeoutMs, connection => onChannel(connection, makeEvents))
+  }
+
+  /** Makes everything again when it is next needed: something was deleted behind our back. */
+  forget(): void {
+    this.#made = new Map()
+    this.#ready.clear()
+  }
+
+  #unlessMade(
+    key: string,
+    timeoutMs: number,
+    make: (connection: ChannelModel) => Promise<void>,
+  ): Promise<void> | undefined {
+    if (this.#connection && this.#link.isCurrent(this.#connection) && this.#ready.has(key)) return undefined
+    return this.#once(key, timeoutMs, make)
+  }
+
+  async #once(key: string, timeoutMs: number, make: (connection: ChannelModel) => Promise<void>): Promise<void> {
+    const deadline = performance.now() + timeoutMs
+    const connection = await this.#link.connection(timeoutMs)
+    if (this.#connection !== connection) {
+      this.#connection = connection
+      this.forget()
+    }
+    const made = this.#made
+    let making = made.get(key)
+    if (!making) {
+      making = make(connection)
+      made.set(key, making)
+      making.then(
+        () => made === this.#made && this.#ready.add(key),
+        () => made.delete(key),
+      )
+    }
+    const late = (): QueueError =>
+      new QueueError('BROKER_UNAVAILABLE', `the broker did not declare the queues within ${Math.round(timeoutMs)} ms`)
+    await within(making, Math.max(1, deadline - performance.now()), late)
+  }
+}
+
+async function makeQueues(connection: ChannelModel, specs: readonly QueueSpec[]): Promise<void> {
+  await check(connection, specs.map(queueDeclaration))
+  await onChannel(connection, async channel => {
+    for (const { name, options } of specs.map(queueDeclaration)) await channel.assertQueue(name, options)
+    const bound = specs.filter(spec => spec.topic !== undefined)
+    if (bound.length > 0) await makeEvents(channel)
+    for (const { name, topic = '' } of bound) await channel.bindQueue(name, eventsExchange, topic)
+  })
+}
+
+async function makeDelays(connection: ChannelModel): Promise<void> {
+  await check(connection, delaySteps.map(delayDeclaration))
+  await onChannel(connection, async channel => {
+    for (const step of delaySteps) {
+      const name = delayName(step)
+      await channel.assertExchange(name, 'fanout', { durable: true })
+      await channel.assertQueue(name, delayDeclaration(step).options)
+      await channel.bindQueue(name, name, '')
+    }
+  })
+}
+
+async function makeEvents(channel: Channel): Promise<void> {
+  await channel.assertExchange(eventsExchange, 'topic', { durable: true })
+}
+
+/** Holds what exists against what is wanted, before anything is made. */
+async function check(connection: ChannelModel, declarations: readonly QueueDeclaration[]): Promise<void> {
+  for (const { name, options } of declarations) {
+    if (!(await exists(connection, name))) continue
+    await onChannel(connection, channel => channel.assertQueue(name, options)).catch((error: unknown) => {
+      throw mismatch(name, error) ?? error
+    })
+  }
+}
+
+export async function exists(
+  connection: ChannelModel,
+  queue: string,
+): Promise<{ messageCount: number; consumerCount: number } | undefined> {
+  return onChannel(connection, channel => channel.checkQueue(queue)).catch((error: unknown) => {
+    if (replyCode(error) === 404) return undefined
+    throw error
+  })
+}
+
+/** Runs work on a channel of its own: a channel does not survive an error of the broker. */
+export async function onChannel<T>(connection: ChannelModel, work: (channel: Channel) => Promise<T>): Promise<T> {
+  const channel = await connection.createChannel()
+  let open = true
+  channel.on('error', () => {
+    // The call that caused it rejects with the same error.
+    open = false
+  })
+  channel.on('close', () => {
+    open = false
+  })
+  try {
+    return await work(channel)
+  } finally {
+    if (open) await channel.close()
+  }
+}
+
+function mismatch(queue: string, error: unknown): TopologyMismatchError | undefined {
+  if (replyCode(error) !== 406) return undefined
+  const text = error instanceof Error ? error.message : ''
+  const [, argument = 'an argument'] = /inequivalent arg '([^']+)'/.exec(text) ?? []
+  const [, declared = 'another'] = /received (.+?) but current/.exec(text) ?? []
+  const [, existing = 'something else'] = /but current is (.+?)"?$/.exec(text) ?? []
+  return new TopologyMismatchError(
+    { queue, argument, declared: plain(declared), existing: plain(existing) },
+    { cause: error },
+  )
+}
+
+/** RabbitMQ shows values as "the value 'quorum' of type 'longstr'". */
+function plain(shown: string): string {
+  return /the value '?(.*?)'? of type/.exec(shown)?.[1] ?? shown
+}
+
+function replyCode(error: unknown): number | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number' ? error.code : undefined
+}

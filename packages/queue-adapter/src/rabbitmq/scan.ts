@@ -1,0 +1,43 @@
+import type { Channel, GetMessage } from 'amqplib'
+import { QueueError } from '../errors.ts'
+import type { Transport } from '../transport.ts'
+import { exists, onChannel } from './declarer.ts'
+import type { Link } from './link.ts'
+import type { Publisher } from './publisher.ts'
+import { messageOf } from './wire.ts'
+
+const connectTimeoutMs = 10_000
+const moveTimeoutMs = 10_000
+
+/** Looks through a queue from its oldest message on. What is kept goes back when the channel ends. */
+export async function scanQueue(
+  { link, publisher }: { link: Link; publisher: Publisher },
+  queue: string,
+  limit: number,
+  visit: Parameters<Transport['scan']>[2],
+): Promise<number> {
+  const connection = await link.connection(connectTimeoutMs)
+  if (!(await exists(connection, queue)))
+    throw new QueueError('UNKNOWN_TASK', `there is no queue ${queue} on the broker`)
+  return onChannel(connection, async channel => {
+    let shown = 0
+    while (shown < limit) {
+      const delivery = await channel.get(queue)
+      if (!delivery) break
+      shown += 1
+      await settle(channel, delivery, publisher, visit)
+    }
+    return shown
+  })
+}
+
+async function settle(
+  channel: Channel,
+  delivery: GetMessage,
+  publisher: Publisher,
+  visit: Parameters<Transport['scan']>[2],
+): Promise<void> {
+  const verdict = await visit(messageOf(delivery))
+  if (verdict.kind === 'move') await publisher.publish(verdict.message, moveTimeoutMs)
+  if (verdict.kind === 'move' || verdict.kind === 'done') channel.ack(delivery)
+}
