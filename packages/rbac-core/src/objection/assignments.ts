@@ -7,7 +7,7 @@ import type { GrantOptions } from './roles.ts'
 import { refuseViolations } from './separation.ts'
 import { findRole } from './stored-role.ts'
 import { isUnreadableKey, type ResolvedUsersTable } from './users-table.ts'
-import { write, type WriteOptions } from './write.ts'
+import { write, type TransactionOptions } from './write.ts'
 
 /** The options of `assign`. */
 export interface AssignOptions extends GrantOptions {
@@ -29,7 +29,7 @@ export interface AssignmentWrites {
   unassign(
     userId: string,
     role: string,
-    options?: WriteOptions & { readonly scope?: string | undefined },
+    options?: TransactionOptions & { readonly scope?: string | undefined },
   ): Promise<GrantVersion>
 }
 

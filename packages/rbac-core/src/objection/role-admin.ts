@@ -2,13 +2,14 @@ import type { Knex } from 'knex'
 import type { PermissionCatalog } from '../catalog.ts'
 import { assignmentWrites, type AssignmentWrites } from './assignments.ts'
 import type { Grantors } from './grantors.ts'
+import { reviews, type Reviews } from './reviews.ts'
 import { roleWrites, type RoleWrites } from './roles.ts'
 import { separationWrites, type SeparationWrites } from './separation.ts'
 import { resolveUsers, type Users } from './users-table.ts'
 
-/** Administers roles, assignments and separation rules. Every write returns the version after it. */
+/** Administers roles, assignments and separation rules, and reviews them. Every write returns the version after it. */
 export interface RoleAdmin<Permission extends string = string>
-  extends RoleWrites<Permission>, AssignmentWrites, SeparationWrites {}
+  extends RoleWrites<Permission>, AssignmentWrites, SeparationWrites, Reviews<Permission> {}
 
 /**
  * Creates the functions that administer roles, assignments and separation rules in PostgreSQL.
@@ -47,5 +48,6 @@ export function createRoleAdmin<Permission extends string>(options: {
     ...roleWrites<Permission>(knex, grantors),
     ...assignmentWrites(knex, grantors),
     ...separationWrites(knex),
+    ...reviews<Permission>({ knex, permissions, users: options.users }),
   }
 }

@@ -7,7 +7,7 @@ import { RoleChangedError, RoleExistsError, SystemRoleError } from './errors.ts'
 import { grantorOf, type Grantors, type RefuseUnheld } from './grantors.ts'
 import { refuseViolations } from './separation.ts'
 import { findRole, type StoredRole } from './stored-role.ts'
-import { write, type WriteOptions } from './write.ts'
+import { write, type TransactionOptions } from './write.ts'
 
 /** What `createRole` makes. */
 export interface NewRole<Permission extends string = string> {
@@ -20,7 +20,7 @@ export interface NewRole<Permission extends string = string> {
 }
 
 /** The options of a write that widens a role. */
-export interface GrantOptions extends WriteOptions {
+export interface GrantOptions extends TransactionOptions {
   /** The user on whose behalf it is done, who must hold what is granted; without one nothing is checked. */
   readonly grantedBy?: string | undefined
 }

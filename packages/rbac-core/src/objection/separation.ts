@@ -2,13 +2,13 @@ import type { Knex } from 'knex'
 import { InvalidDefinitionError, SeparationOfDutyError } from '../errors.ts'
 import type { GrantVersion, SeparationRule } from '../grant-store.ts'
 import { findRole } from './stored-role.ts'
-import { write, type WriteOptions } from './write.ts'
+import { write, type TransactionOptions } from './write.ts'
 
 export interface SeparationWrites {
   /** Adds a rule. Throws `SEPARATION_OF_DUTY` if it is static and a user holds too many of its roles already. */
-  addSeparationRule(rule: SeparationRule, options?: WriteOptions): Promise<GrantVersion>
+  addSeparationRule(rule: SeparationRule, options?: TransactionOptions): Promise<GrantVersion>
   /** Removes a rule; one that does not exist is no error. */
-  removeSeparationRule(name: string, options?: WriteOptions): Promise<GrantVersion>
+  removeSeparationRule(name: string, options?: TransactionOptions): Promise<GrantVersion>
 }
 
 export function separationWrites(knex: Knex): SeparationWrites {

@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import type { PermissionCatalog } from '../catalog.ts'
-import { write, type WriteOptions } from './write.ts'
+import { write, type TransactionOptions } from './write.ts'
 
 /** What `syncCatalog` found. */
 export interface CatalogSync {
@@ -32,7 +32,7 @@ export interface CatalogSync {
 export async function syncCatalog(
   knex: Knex,
   permissions: PermissionCatalog,
-  options?: WriteOptions,
+  options?: TransactionOptions,
 ): Promise<CatalogSync> {
   const rows = catalogRows(permissions.names)
   const known = rows.map(row => row.name)

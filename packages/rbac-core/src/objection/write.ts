@@ -1,9 +1,9 @@
 import type { Knex } from 'knex'
 import type { GrantVersion } from '../grant-store.ts'
 
-/** The options of every write. */
-export interface WriteOptions {
-  /** The caller's transaction: the write commits with it. Without one the write opens its own. */
+/** The option that every function of the administration takes. */
+export interface TransactionOptions {
+  /** The caller's transaction: a write commits with it, a review reads in it. Without one a write opens its own. */
   readonly transaction?: Knex.Transaction | undefined
 }
 
@@ -19,7 +19,7 @@ export interface WriteOptions {
  */
 export async function write(
   knex: Knex,
-  options: WriteOptions | undefined,
+  options: TransactionOptions | undefined,
   work: (transaction: Knex.Transaction) => Promise<unknown>,
 ): Promise<GrantVersion> {
   return (options?.transaction ?? knex).transaction(async transaction => {

@@ -1,0 +1,231 @@
+import type { Knex } from 'knex'
+import type { PermittedScopes } from '../access.ts'
+import type { PermissionCatalog } from '../catalog.ts'
+import { InvalidDefinitionError } from '../errors.ts'
+import { compilePolicy } from '../policy.ts'
+import { UnknownUserError } from './errors.ts'
+import { objectionGrantStore } from './grant-store.ts'
+import { findRole } from './stored-role.ts'
+import { flagOf, isUnreadableKey, resolveUsers, type Users } from './users-table.ts'
+import type { TransactionOptions } from './write.ts'
+
+/** A role as an administrator sees it. */
+export interface RoleDetails {
+  readonly name: string
+  readonly description: string
+  readonly isActive: boolean
+  readonly isSystem: boolean
+  readonly permissions: readonly string[]
+  readonly inherits: readonly string[]
+  /** Goes to a write as `ifUpdatedAt`. */
+  readonly updatedAt: Date
+}
+
+/** An assignment as an administrator sees it; `null` where nothing was given. */
+export interface AssignmentDetails {
+  readonly userId: string
+  readonly role: string
+  readonly scope: string | null
+  readonly expiresAt: Date | null
+  readonly grantedBy: string | null
+  readonly grantedAt: Date
+  readonly reason: string | null
+}
+
+/** Who has a permission, and from what. */
+export interface PermissionHolder {
+  readonly userId: string
+  /** True for a superuser, who has it everywhere whatever the roles are. */
+  readonly isSuperuser: boolean
+  readonly everywhere: boolean
+  /** The scopes of assignments that give it. */
+  readonly scopes: readonly string[]
+  /** The assigned roles that give it, by themselves or by inheritance. */
+  readonly roles: readonly string[]
+}
+
+/** A page of a list that is ordered by user. */
+export interface PageOptions extends TransactionOptions {
+  /** How many users at most, 1 to 10,000. @defaultValue `1000` */
+  readonly limit?: number | undefined
+  /** Only users after this one, the last of the page before. */
+  readonly after?: string | undefined
+}
+
+/** The review functions of ANSI INCITS 359, over what is in effect now: expired assignments do not count. */
+export interface Reviews<Permission extends string> {
+  /** Lists all roles. */
+  roles(options?: TransactionOptions): Promise<RoleDetails[]>
+  /** Lists a user's assignments, also of inactive roles. Throws `UNKNOWN_USER`. */
+  rolesOf(userId: string, options?: TransactionOptions): Promise<AssignmentDetails[]>
+  /**
+   * Lists the assignments of a role, and with `inherited` those of the active roles that inherit it, for as many users
+   * as the page holds. Throws `UNKNOWN_ROLE`.
+   */
+  usersIn(role: string, options?: PageOptions & { inherited?: boolean | undefined }): Promise<AssignmentDetails[]>
+  /**
+   * Lists the active users who have a permission, by role, inheritance, wildcard or as superusers; with `scope` only
+   * those who have it there. Throws `UNKNOWN_PERMISSION`.
+   */
+  usersWith(permission: Permission, options?: PageOptions & { scope?: string | undefined }): Promise<PermissionHolder[]>
+  /** Lists what a role grants, inherited roles and wildcards resolved. Throws `UNKNOWN_ROLE`. */
+  permissionsOfRole(role: string, options?: TransactionOptions): Promise<readonly Permission[]>
+  /** Lists what a user may do, and where, with all roles in use. Throws `UNKNOWN_USER`. */
+  permissionsOfUser(
+    userId: string,
+    options?: TransactionOptions,
+  ): Promise<({ readonly permission: Permission } & PermittedScopes)[]>
+}
+
+export function reviews<Permission extends string>(options: {
+  knex: Knex
+  permissions: PermissionCatalog<Permission>
+  users?: Users | undefined
+}): Reviews<Permission> {
+  const { knex, permissions } = options
+  const users = resolveUsers(options.users)
+
+  const refuseUnknownUser = async (database: Knex, userId: string): Promise<void> => {
+    const found = await rowsOf(database, 'select from ?? u where u.?? = ? and u.??::text = ?', [
+      users.table,
+      users.id,
+      userId,
+      users.id,
+      userId,
+    ]).catch((error: unknown) => {
+      throw isUnreadableKey(error) ? new UnknownUserError(userId) : error
+    })
+    if (found.length === 0) throw new UnknownUserError(userId)
+  }
+
+  return {
+    roles: ({ transaction } = {}) => rowsOf<RoleDetails>(transaction ?? knex, selectRoles, []),
+
+    rolesOf: async (userId, { transaction } = {}) => {
+      await refuseUnknownUser(transaction ?? knex, userId)
+      return rowsOf<AssignmentDetails>(
+        transaction ?? knex,
+        `${selectAssignments} where a.user_id = ? and ${unexpired} order by r.name, a.scope nulls first`,
+        [userId],
+      )
+    },
+
+    usersIn: async (name, { inherited = false, transaction, ...page } = {}) => {
+      const role = await findRole(transaction ?? knex, name)
+      const inheriting = `
+        union
+        select r.id from asked k join role_inherits i on i.inherited_role_id = k.role_id
+        join roles r on r.id = i.role_id where r.is_active`
+      return rowsOf<AssignmentDetails>(
+        transaction ?? knex,
+        `with recursive asked (role_id) as (select ?::uuid ${inherited ? inheriting : ''}),
+         page as (
+           select distinct a.user_id from asked join user_roles a using (role_id)
+           where ${unexpired} ${after('a.user_id', page)} order by 1 limit ?
+         )
+         ${selectAssignments} join asked using (role_id) join page using (user_id)
+         where ${unexpired} order by a.user_id, r.name, a.scope nulls first`,
+        [role.id, ...afterBindings(page), limitOf(page)],
+      )
+    },
+
+    usersWith: async (permission, { scope, transaction, ...page } = {}) => {
+      permissions.indexOf(permission)
+      const isActive = flagOf(users.isActive, true)
+      const isSuperuser = flagOf(users.isSuperuser, false)
+      return rowsOf<PermissionHolder>(
+        transaction ?? knex,
+        `with recursive granting (role_id) as (
+           select r.id
+           from permissions p
+           join role_permissions rp on rp.permission_id = p.id
+           join roles r on r.id = rp.role_id
+           where p.name = any(?) and p.is_active and r.is_active
+             and not exists (select from permissions where name = ? and not is_active)
+           union
+           select r.id from granting g join role_inherits i on i.inherited_role_id = g.role_id
+           join roles r on r.id = i.role_id where r.is_active
+         ), holding as (
+           select a.user_id, bool_or(a.scope is null) as everywhere,
+             array_agg(distinct a.scope order by a.scope) filter (where a.scope is not null) as scopes,
+             array_agg(distinct r.name order by r.name) as roles
+           from granting join user_roles a using (role_id) join roles r on r.id = a.role_id
+           where ${unexpired} ${scope === undefined ? '' : 'and (a.scope is null or a.scope = ?)'}
+           group by a.user_id
+         ), active as (
+           select u.?? as user_id, ${isSuperuser.sql} as is_superuser from ?? u where ${isActive.sql}
+         )
+         select a.user_id::text as "userId", a.is_superuser as "isSuperuser",
+           a.is_superuser or coalesce(h.everywhere, false) as everywhere,
+           coalesce(h.scopes, '{}') as scopes, coalesce(h.roles, '{}') as roles
+         from active a left join holding h using (user_id)
+         where (a.is_superuser or h.user_id is not null) ${after('a.user_id', page)}
+         order by a.user_id limit ?`,
+        [
+          [permission, `${permission.slice(0, permission.indexOf(':'))}:*`, '*'],
+          permission,
+          ...(scope === undefined ? [] : [scope]),
+          users.id,
+          ...isSuperuser.bindings,
+          users.table,
+          ...isActive.bindings,
+          ...afterBindings(page),
+          limitOf(page),
+        ],
+      )
+    },
+
+    permissionsOfRole: async (role, { transaction } = {}) => {
+      const store = objectionGrantStore({ knex: transaction ?? knex })
+      return compilePolicy(permissions, await store.loadPolicy()).permissionsOf(role)
+    },
+
+    permissionsOfUser: async (id, { transaction } = {}) => {
+      const store = objectionGrantStore({ knex: transaction ?? knex, users: options.users })
+      const subject = await store.loadSubject(id)
+      if (!subject) throw new UnknownUserError(id)
+      // A dynamic rule limits a session; the question here is what all sessions of the user together may do.
+      const policy = compilePolicy(permissions, { ...(await store.loadPolicy()), separationOfDuty: [] })
+      const access = policy.accessFor({ ...subject, id, roles: subject.assignments })
+      return permissions.names
+        .map(permission => ({ permission, ...access.scopesWith(permission) }))
+        .filter(held => held.everywhere || held.scopes.length > 0)
+    },
+  }
+}
+
+const unexpired = '(a.expires_at is null or a.expires_at > statement_timestamp())'
+
+const selectAssignments = `
+  select a.user_id::text as "userId", r.name as role, a.scope, a.expires_at as "expiresAt",
+    a.granted_by::text as "grantedBy", a.granted_at as "grantedAt", a.reason
+  from user_roles a join roles r on r.id = a.role_id`
+
+const selectRoles = `
+  select r.name, r.description, r.is_active as "isActive", r.is_system as "isSystem", r.updated_at as "updatedAt",
+    array(select p.name from role_permissions rp join permissions p on p.id = rp.permission_id
+      where rp.role_id = r.id order by p.name) as permissions,
+    array(select i.name from role_inherits e join roles i on i.id = e.inherited_role_id
+      where e.role_id = r.id order by i.name) as inherits
+  from roles r order by r.name`
+
+const longestPage = 10_000
+
+function limitOf({ limit = 1000 }: PageOptions): number {
+  if (!Number.isInteger(limit) || limit < 1 || limit > longestPage) {
+    throw new InvalidDefinitionError('limit', `expected an integer from 1 to ${longestPage}`)
+  }
+  return limit
+}
+
+function after(column: string, page: PageOptions): string {
+  return page.after === undefined ? '' : `and ${column} > ?`
+}
+
+function afterBindings(page: PageOptions): string[] {
+  return page.after === undefined ? [] : [page.after]
+}
+
+async function rowsOf<Row>(knex: Knex, sql: string, bindings: readonly Knex.RawBinding[]): Promise<Row[]> {
+  return (await knex.raw<{ rows: Row[] }>(sql, [...bindings])).rows
+}
