@@ -4,6 +4,7 @@ import type { JsonValue } from './json-value.ts'
 import { resolveLimits, type SanitizeLimits } from './limits.ts'
 import { type ObjectView, unreadable, viewOf } from './object-view.ts'
 import type { SecretNameOptions } from './secret-name.ts'
+import { found as bit, screen } from './screen.ts'
 import { replaceSecrets } from './secret-text.ts'
 import { cut, wellFormed } from './text.ts'
 
@@ -84,11 +85,17 @@ export function createSanitize(options: SanitizeOptions = {}): Sanitize {
   function copyText(text: string, walk: Walk): string {
     const length = Math.min(limits.textLength, Math.max(walk.bytes, 0))
     const isCut = text.length > length
-    const seen = wellFormed(isCut ? text.slice(0, length + beyondCut) : text)
-    const shown = replaceSecrets(seen, text.length > seen.length, isSecret, hide.inText)
+    const seen = isCut ? text.slice(0, length + beyondCut) : text
+    const screened = screen(seen)
+    const shown = screened === 0 ? seen : showText(seen, screened, text.length > seen.length)
     const kept = isCut ? cut(shown, length, text.length) : shown
-    walk.bytes -= Buffer.byteLength(kept)
+    walk.bytes -= screened & bit.notAscii ? Buffer.byteLength(kept) : kept.length
     return kept
+  }
+
+  function showText(text: string, screened: number, isCut: boolean): string {
+    const whole = screened & (bit.surrogate | bit.nul) ? wellFormed(text) : text
+    return replaceSecrets(whole, screened, isCut, isSecret, hide.inText)
   }
 
   function copyNumber(value: number): JsonValue {
@@ -106,7 +113,7 @@ export function createSanitize(options: SanitizeOptions = {}): Sanitize {
   }
 
   function replacedDigits(digits: string, value: string | number): JsonValue {
-    const replaced = replaceSecrets(digits, false, isSecret, hide.inText)
+    const replaced = showText(digits, bit.manyDigits, false)
     return replaced === digits ? value : replaced
   }
 

@@ -1,5 +1,6 @@
 import { isHidden } from './hide.ts'
 import { isCardNumber } from './payment-card.ts'
+import { found as bit } from './screen.ts'
 
 /** What a text was found to hold; named in the mask. */
 export type SecretKind = 'card' | 'jwt' | 'credentials' | 'private key' | 'header' | 'value'
@@ -23,33 +24,47 @@ const privateKey =
 const headerLine = /\b((?:set-)?cookie2?|(?:proxy-)?authorization)("?[ \t]*:[ \t]*)([^\r\n]+)/gi
 const nameAndMark = /(?<![\w.$-])((?:[a-z_$]|\d[a-z])[\w.-]*)\\*["']?[ \t]*[=:][ \t]*/gi
 const pairValue = /"(?:[^"\\]|\\[^])*"?|'(?:[^'\\]|\\[^])*'?|[^;&\r\n]+/y
-const endOfAddress = /[\s"'<>]/
+const addressRun = /:\/\/[^\s"'<>]*/g
 
 /**
  * Replaces what looks like a secret inside a text: payment cards, JSON web tokens, bearer and basic credentials,
  * private keys, passwords in addresses and in `name=value` pairs, cookie and authorization headers.
  *
  * @param text - A well-formed text; the caller bounds its length.
+ * @param screened - What `screen` found in it.
  * @param isCut - Whether the text goes on in the original, so that a secret may lack its end.
  */
-export function replaceSecrets(text: string, isCut: boolean, isSecret: IsSecret, replace: Replace): string {
+export function replaceSecrets(
+  text: string,
+  screened: number,
+  isCut: boolean,
+  isSecret: IsSecret,
+  replace: Replace,
+): string {
   let out = text
-  if (out.includes('-----BEGIN ')) out = out.replace(privateKey, found => replace(found, 'private key'))
-  if (out.includes('eyJ')) {
-    out = out.replace(tokenRun, (found, at: number) => {
-      const runsOut = isCut && at + found.length === out.length
-      return (found.includes('.') && found.length >= 20) || runsOut ? replace(found, 'jwt') : found
-    })
+  if (screened & bit.dash && out.includes('-----BEGIN ')) {
+    out = out.replace(privateKey, found => replace(found, 'private key'))
   }
-  if (out.includes(':')) {
+  if (screened & bit.capitalJ && out.includes('eyJ')) out = replaceTokens(out, isCut, replace)
+  if (screened & bit.colon) {
     if (out.includes('://')) out = replaceInAddresses(out, isCut, replace)
     out = out.replace(headerLine, (_, name: string, mark: string, value: string) => {
       return name + mark + replace(value, 'header')
     })
   }
-  if (out.includes('=') || out.includes(':')) out = replaceInPairs(out, isSecret, replace)
-  if (out.includes(' ')) out = replaceCredentials(out, replace)
-  return out.replace(uuidOrDigits, found => (isCardText(found) ? replace(found, 'card') : found))
+  if (screened & (bit.colon | bit.equals)) out = replaceInPairs(out, isSecret, replace)
+  if (screened & bit.space) out = replaceCredentials(out, replace)
+  if (screened & bit.manyDigits) {
+    out = out.replace(uuidOrDigits, found => (isCardText(found) ? replace(found, 'card') : found))
+  }
+  return out
+}
+
+function replaceTokens(text: string, isCut: boolean, replace: Replace): string {
+  return text.replace(tokenRun, (found, at: number) => {
+    const runsOut = isCut && at + found.length === text.length
+    return (found.includes('.') && found.length >= 20) || runsOut ? replace(found, 'jwt') : found
+  })
 }
 
 function replaceInPairs(text: string, isSecret: IsSecret, replace: Replace): string {
@@ -110,15 +125,24 @@ function isCardText(found: string): boolean {
 
 /** Hides the password of `scheme://user:password@host`, which may itself hold slashes that should have been escaped. */
 function replaceInAddresses(text: string, isCut: boolean, replace: Replace): string {
-  const [scheme = '', ...rest] = text.split('://')
-  const parts = rest.map((part, index) => {
-    const end = part.search(endOfAddress)
-    const address = end < 0 ? part : part.slice(0, end)
-    const colon = address.indexOf(':')
-    const runsOut = isCut && end < 0 && index === rest.length - 1
-    const at = Math.max(address.lastIndexOf('@'), runsOut ? address.length : -1)
-    if (colon < 0 || at < colon || /^\d{1,5}(?:[/?#,]|$)/.test(address.slice(colon + 1))) return part
-    return part.slice(0, colon + 1) + replace(part.slice(colon + 1, at), 'credentials') + part.slice(at)
+  return text.replace(addressRun, (run, start: number) => {
+    const runsOut = isCut && start + run.length === text.length
+    const end = runsOut ? run.length : run.lastIndexOf('@')
+    const from = passwordStart(run, end)
+    return from === undefined ? run : run.slice(0, from) + replace(run.slice(from, end), 'credentials') + run.slice(end)
   })
-  return [scheme, ...parts].join('://')
+}
+
+/** Finds where the password begins in `://user:password@host`; `://host:80/path` has none. */
+function passwordStart(run: string, end: number): number | undefined {
+  let colon = run.indexOf(':', 1)
+  while (colon >= 0 && colon < end) {
+    const isPort = /^\d{1,5}(?:[/?#,]|$)/.test(run.slice(colon + 1, colon + 8))
+    if (!isPort) return colon + 1
+    // Several addresses may follow one another without a space.
+    const next = run.indexOf('://', colon)
+    if (next < 0) return undefined
+    colon = run.indexOf(':', next + 3)
+  }
+  return undefined
 }

@@ -1,0 +1,47 @@
+/** What one look at every character of a text found, as bits; the costlier looks are taken only where one is set. */
+export const found = {
+  nul: 1,
+  surrogate: 2,
+  notAscii: 4,
+  colon: 8,
+  equals: 16,
+  space: 32,
+  capitalJ: 64,
+  dash: 128,
+  /** 13 digits or more with single spaces or dashes between them. */
+  manyDigits: 256,
+} as const
+
+const [digit, none] = [512, 0]
+const fewestDigits = 13
+
+const bits = new Uint16Array(128)
+bits[0x00] = found.nul
+bits[0x20] = found.space
+bits[0x2d] = found.dash
+bits[0x3a] = found.colon
+bits[0x3d] = found.equals
+bits[0x4a] = found.capitalJ
+bits.fill(digit, 0x30, 0x3a)
+
+/** Looks at every character of `text` once. */
+export function screen(text: string): number {
+  let all = none
+  let digits = 0
+  let gap = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code > 127) {
+      all |= code >= 0xd800 && code <= 0xdfff ? found.notAscii | found.surrogate : found.notAscii
+      digits = 0
+      continue
+    }
+    const bit = bits[code] ?? none
+    all |= bit
+    if (bit === digit) {
+      gap = 0
+      if (++digits >= fewestDigits) all |= found.manyDigits
+    } else if ((bit !== found.space && bit !== found.dash) || ++gap > 1) digits = 0
+  }
+  return all
+}
