@@ -1,6 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe } from 'node:diagnostics_channel'
-import type { AuditEvent } from '../audit-event.ts'
 
 /** The channel on which rbac-core tells every decision of a guard. */
 export const decisionChannel = 'countersign.rbac-core.decision'
@@ -107,18 +106,4 @@ function isDecision(message: unknown): message is Decision {
   if (typeof message !== 'object' || message === null) return false
   const { allowed, permission, reason } = message as Partial<Decision>
   return typeof allowed === 'boolean' && typeof permission === 'string' && typeof reason === 'string'
-}
-
-/**
- * Makes the event of a denial: `authz_fail` with level critical.
- * Source: OWASP Application Logging Vocabulary, section Authorization.
- */
-export function denialEvent({ allowed: _, permission, ...facts }: CountedDecision): AuditEvent {
-  return {
-    action: 'authz_fail',
-    outcome: 'denied',
-    severity: 'critical',
-    resource: { type: 'permission', id: permission },
-    metadata: facts,
-  }
 }

@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { Actor, AuditEvent, Outcome, RequestFacts, Severity } from '../audit-event.ts'
 import { type AuditContext, currentAuditContext, runInAuditContext } from './context.ts'
-import { type Decisions, denialEvent } from './decision.ts'
+import type { Decisions } from './decision.ts'
+import { denialEvent } from './denial.ts'
 
 /** What this package's middleware needs of an audit log. */
 export interface RequestRecorder {
@@ -114,4 +115,9 @@ function outcomeOf(status: number | undefined, wasDenied: boolean): Outcome {
 
 function severityOf(outcome: Outcome, status: number | undefined): Severity {
   return outcome === 'denied' || (status ?? 0) >= 500 ? 'warn' : 'info'
+}
+
+/** Makes the row of an answer that was sent as a stream and did not reach its end. */
+export function abortedEvent(request: RequestFacts): AuditEvent {
+  return { action: 'http.response_aborted', outcome: 'failure', severity: 'warn', request }
 }

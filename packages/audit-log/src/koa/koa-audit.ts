@@ -1,6 +1,8 @@
-import type { Actor } from '../audit-event.ts'
+import { AsyncResource } from 'node:async_hooks'
+import type { Actor, RequestFacts } from '../audit-event.ts'
 import { collectDecisions, type Decisions } from '../collection/decision.ts'
 import {
+  abortedEvent,
   correlationIdFrom,
   type Identity,
   isUnsafe,
@@ -12,7 +14,7 @@ import {
 } from '../collection/request.ts'
 import { NotRecordedError } from '../errors.ts'
 import type { KoaContextLike, KoaMiddlewareLike } from './koa-like.ts'
-import { responseFacts, routeOf, statusOfError } from './koa-response.ts'
+import { isStream, responseFacts, routeOf, statusOfError } from './koa-response.ts'
 
 /** How requests are recorded. */
 export interface KoaAuditOptions {
@@ -140,6 +142,20 @@ async function record(
   }
   const events = requestEvents({ request, decisions, metadata: responseFacts(ctx) }, isRecorded)
   await Promise.all(events.map(event => options.audit.recordDurably(event)))
+  if (isRecorded && isStream(ctx.body)) watchStream(ctx, options.audit, request, startedAt)
+}
+
+/** A stream is sent after the middleware has ended; only one that breaks off needs a further row. */
+function watchStream(ctx: KoaContextLike, audit: RequestRecorder, request: RequestFacts, startedAt: number): void {
+  const recordAbort = (): void => {
+    if (ctx.res.writableFinished) return
+    const durationMs = performance.now() - startedAt
+    audit.recordDurably(abortedEvent({ ...request, data: undefined, durationMs })).catch((failure: unknown) => {
+      ctx.app.emit('error', new NotRecordedError(failure), ctx)
+    })
+  }
+  // The event comes from the socket, outside of the request's context.
+  ctx.res.once('close', AsyncResource.bind(recordAbort))
 }
 
 function chosen(option: boolean | ((ctx: KoaContextLike) => boolean) | undefined, ctx: KoaContextLike): boolean {

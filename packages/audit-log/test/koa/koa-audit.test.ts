@@ -4,56 +4,27 @@ import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
 import Router from '@koa/router'
 import Koa from 'koa'
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
-import type { AuditEvent } from '../../src/audit-event.ts'
-import { type AuditContext, currentAuditContext, runWithAuditContext } from '../../src/collection/context.ts'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { type AuditContext, currentAuditContext } from '../../src/collection/context.ts'
 import { decisionChannel } from '../../src/collection/decision.ts'
-import { hashSessionId, type RequestRecorder } from '../../src/collection/request.ts'
+import { hashSessionId } from '../../src/collection/request.ts'
 import { koaAudit, type KoaAuditOptions } from '../../src/koa/index.ts'
-
-interface Recorded {
-  readonly event: AuditEvent
-  readonly context: AuditContext
-}
-
-class MemoryLog implements RequestRecorder {
-  readonly rows: Recorded[] = []
-  readonly errors: unknown[] = []
-  failure: Error | undefined
-  beforeStored: Promise<unknown> = Promise.resolve()
-
-  run<T>(context: AuditContext, work: () => T): T {
-    return runWithAuditContext(context, work)
-  }
-
-  async recordDurably(event: AuditEvent): Promise<void> {
-    const context = { ...currentAuditContext() }
-    await this.beforeStored
-    if (this.failure) throw this.failure
-    this.rows.push({ event, context })
-  }
-
-  get actions(): string[] {
-    return this.rows.map(row => row.event.action)
-  }
-}
+import { MemoryLog } from '../support/memory-log.ts'
 
 interface State {
   session?: { id: string; userId: string }
 }
 
 interface Serving {
-  readonly log: MemoryLog
   readonly origin: string
   fetch(method: string, path: string, init?: RequestInit): Promise<Response>
 }
 
-const log = new MemoryLog()
-afterEach(() => {
-  log.rows.length = 0
-  log.errors.length = 0
-  log.failure = undefined
-  log.beforeStored = Promise.resolve()
+let log = new MemoryLog()
+let errors: unknown[] = []
+beforeEach(() => {
+  log = new MemoryLog()
+  errors = []
 })
 
 async function serve(
@@ -62,7 +33,7 @@ async function serve(
 ): Promise<Serving> {
   const app = new Koa()
   const router = new Router()
-  app.on('error', error => log.errors.push(error))
+  app.on('error', error => errors.push(error))
   app.use(koaAudit({ audit: log, ...options }))
   use(app, router)
   app.use(router.routes())
@@ -73,7 +44,7 @@ async function serve(
     await new Promise(resolve => server.close(resolve))
   })
   const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  return { log, origin, fetch: (method, path, init) => fetch(origin + path, { method, ...init }) }
+  return { origin, fetch: (method, path, init) => fetch(origin + path, { method, ...init }) }
 }
 
 function deny(permission: string, scope?: string): void {
@@ -325,7 +296,7 @@ describe('errors', () => {
     expect(await response.text()).toBe('title is missing')
     expect(response.headers.get('x-own')).toBe('1')
     expect(response.headers.get('x-correlation-id')).toBe(log.rows[0]?.context.correlationId)
-    expect(log.errors).toEqual([error])
+    expect(errors).toEqual([error])
     expect(log.rows[0]?.event).toMatchObject({ outcome: 'failure', request: { status: 422 } })
   })
 
@@ -353,7 +324,7 @@ describe('errors', () => {
     expect(response.status).toBe(503)
     expect(await response.text()).toBe('Service Unavailable')
     expect(response.headers.get('x-correlation-id')).not.toBeNull()
-    expect(log.errors).toMatchObject([{ code: 'AUDIT_NOT_RECORDED', cause: log.failure }])
+    expect(errors).toMatchObject([{ code: 'AUDIT_NOT_RECORDED', cause: log.failure }])
   })
 
   test('a denial that cannot be stored is answered with 503', async () => {
@@ -384,7 +355,7 @@ describe('errors', () => {
     const response = await fetch('POST', '/')
     expect(response.status).toBe(409)
     expect(await response.text()).toBe('conflict')
-    expect(log.errors).toMatchObject([{ code: 'AUDIT_NOT_RECORDED' }, error])
+    expect(errors).toMatchObject([{ code: 'AUDIT_NOT_RECORDED' }, error])
   })
 })
 
@@ -428,6 +399,24 @@ describe('the moment', () => {
     expect(log.rows[0]?.event).toMatchObject({ request: { status: 200 }, metadata: { streamed: true } })
     expect(await response.text()).toBe('a long report')
     expect(log.rows).toHaveLength(1)
+  })
+
+  test('a stream that breaks off gets a second row in the same request', async () => {
+    const stream = new PassThrough()
+    const { fetch } = await serve(
+      app => {
+        app.use(ctx => {
+          ctx.body = stream
+          stream.write('the first half')
+        })
+      },
+      { reads: true },
+    )
+    const response = await fetch('GET', '/report')
+    await response.body?.cancel()
+    await expect.poll(() => log.actions).toEqual(['http.request', 'http.response_aborted'])
+    expect(log.rows[1]?.event).toMatchObject({ outcome: 'failure', severity: 'warn', request: { path: '/report' } })
+    expect(log.rows[1]?.context).toEqual(log.rows[0]?.context)
   })
 
   test('a request that the client gave up is recorded as such', async () => {
