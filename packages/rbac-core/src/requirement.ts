@@ -26,6 +26,10 @@ export function compileRequirement(catalog: PermissionCatalog, requirement: Requ
   if (typeof requirement === 'string') {
     return { test: permissionTest(catalog, requirement), text: requirement, permissions: [requirement] }
   }
+  // More than one key would leave it open how they combine, and one of them without effect.
+  if (typeof requirement !== 'object' || Object.keys(requirement ?? {}).length !== 1) {
+    throw new InvalidDefinitionError('guard', 'expected a permission or one of role, anyOf, allOf and not')
+  }
   if ('role' in requirement) {
     const { role } = requirement
     if (typeof role !== 'string' || role === '') throw new InvalidDefinitionError('guard.role', 'expected a role')
