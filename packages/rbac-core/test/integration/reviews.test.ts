@@ -127,6 +127,18 @@ describe('the review functions', () => {
     await expect(admin.usersWith('document:read', { limit: 0 })).rejects.toMatchObject({ field: 'limit' })
   })
 
+  test('leave out what only an inactive wildcard or an inactive permission gives', async () => {
+    await admin.assign(ann, 'owner')
+    await knex('permissions').where({ name: 'document:*' }).update({ is_active: false })
+    expect(await admin.usersWith('document:publish')).toMatchObject([{ userId: root }])
+    expect(await admin.permissionsOfUser(ann)).toEqual([])
+    await admin.assign(bob, 'viewer')
+    expect(await admin.permissionsOfUser(bob)).toEqual([{ permission: 'document:read', everywhere: true }])
+    await knex('permissions').where({ name: 'document:read' }).update({ is_active: false })
+    expect(await admin.usersWith('document:read')).toMatchObject([{ userId: root }])
+    expect(await admin.permissionsOfUser(bob)).toEqual([])
+  })
+
   test('refuse to ask for a wildcard or an unknown permission', async () => {
     for (const name of ['document:*', '*', 'documnet:read']) {
       await expect(admin.usersWith(name as 'document:read')).rejects.toMatchObject({ code: 'UNKNOWN_PERMISSION' })
