@@ -47,6 +47,11 @@ export function traceparentFrom(header: string | undefined): string | undefined 
   return header !== undefined && traceparent.test(header) ? header : undefined
 }
 
+/** Gives an IPv4 address as such where the socket shows it as an IPv6 one. */
+export function addressFrom(ip: string): string {
+  return ip.startsWith('::ffff:') ? ip.slice('::ffff:'.length) : ip
+}
+
 /** Cuts what a client tells of itself to a storable length. */
 export function userAgentFrom(header: string | undefined): string | undefined {
   return header === undefined || header === '' ? undefined : header.slice(0, longestAgent)

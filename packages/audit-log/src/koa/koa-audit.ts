@@ -3,6 +3,7 @@ import type { Actor, RequestFacts } from '../audit-event.ts'
 import { collectDecisions, type Decisions } from '../collection/decision.ts'
 import {
   abortedEvent,
+  addressFrom,
   correlationIdFrom,
   type Identity,
   isUnsafe,
@@ -46,7 +47,8 @@ export interface KoaAuditOptions {
  * be recorded.
  *
  * Nothing that was to be recorded succeeds without its row: when the rows cannot be stored, the answer is 503. What the
- * request changed by then stays changed, and the rows of the changes themselves were committed with them.
+ * request changed by then stays changed, and the rows of the changes themselves were committed with them. A handler that
+ * writes to `ctx.res` itself answers before its row is stored.
  *
  * @param options - The log and what to record; by default every request that may change something and every denial.
  * @returns The middleware.
@@ -75,7 +77,7 @@ export function koaAudit(options: KoaAuditOptions): KoaMiddlewareLike {
     ctx.set('x-correlation-id', correlationId)
     const origin = {
       correlationId,
-      ip: ctx.ip,
+      ip: addressFrom(ctx.ip),
       userAgent: userAgentFrom(ctx.get('user-agent')),
       traceparent: traceparentFrom(ctx.get('traceparent')),
     }

@@ -31,6 +31,7 @@ function viewOfSpecial(source: object): ObjectView | undefined {
   if (ArrayBuffer.isView(source) || types.isAnyArrayBuffer(source)) {
     return { kind: 'value', value: `[binary: ${source.byteLength} bytes]` }
   }
+  if (source instanceof Blob) return { kind: 'value', value: `[binary: ${source.size} bytes]` }
   if (types.isMap(source)) return entries(Map.prototype.entries.call(source), source.size)
   if (types.isSet(source)) return { kind: 'list', list: Set.prototype.values.call(source), size: source.size }
   if (types.isNativeError(source)) return viewOfError(source)
@@ -41,6 +42,7 @@ function viewOfSpecial(source: object): ObjectView | undefined {
     const all = [...source]
     return entries(all, all.length)
   }
+  if ('pipe' in source && typeof source.pipe === 'function') return { kind: 'value', value: '[stream]' }
   return undefined
 }
 
@@ -53,9 +55,9 @@ function dateText(date: Date): string {
   return Number.isNaN(time) ? '[invalid date]' : new Date(time).toISOString()
 }
 
-/** The name, message and cause of an error are not enumerable; its stack is left out, it tells of the code. */
+/** The name, message and causes of an error are not enumerable; its stack is left out, it tells of the code. */
 function viewOfError(error: Error): ObjectView {
-  const hidden = ['name', 'message', 'cause'].filter(name => name in error)
+  const hidden = ['name', 'message', 'cause', 'errors'].filter(name => name in error)
   const own = Object.keys(error).filter(name => name !== 'stack' && !hidden.includes(name))
   return { kind: 'fields', source: error, names: [...hidden, ...own] }
 }

@@ -25,6 +25,9 @@ interface Walk {
 
 type Fields = Record<string, unknown>
 
+const labels = ['name', 'key', 'field', 'column', 'header', 'path']
+const labelled = new Set(['value', 'old', 'new', 'oldValue', 'newValue', 'before', 'after'])
+
 // A secret that begins before the cut must be seen to its end, or its first half stays.
 const beyondCut = 512
 
@@ -147,12 +150,15 @@ export function createSanitize(options: SanitizeOptions = {}): Sanitize {
 
   function copyList(list: Iterable<unknown>, size: number, walk: Walk): JsonValue {
     const out: JsonValue[] = []
+    const isEntry = size === 2 && Array.isArray(walk.ancestors.at(-2))
     for (const element of list) {
       if (out.length >= limits.elements || isSpent(walk)) {
         out.push(`[truncated: ${size - out.length} more]`)
         break
       }
-      out.push(copy(element, walk) ?? null)
+      // `[['password', '…']]`, as `Object.entries` makes it.
+      const hidden = isEntry && out.length === 1 && typeof out[0] === 'string' && isSecret(out[0])
+      out.push((hidden ? hideField(element) : copy(element, walk)) ?? null)
     }
     return out
   }
@@ -193,11 +199,10 @@ export function createSanitize(options: SanitizeOptions = {}): Sanitize {
     if (copied !== undefined) setField(out, known.text, copied, known.text !== name)
   }
 
-  /** `{ name: 'password', value: '…' }`, as forms and headers are often listed. */
+  /** `{ name: 'password', value: '…' }`, as forms, headers and lists of changes have it. */
   function isLabelledSecret(name: string, owner: Fields | undefined): boolean {
-    if (name !== 'value' || owner === undefined) return false
-    const label = owner.name ?? owner.key ?? owner.field
-    return typeof label === 'string' && isSecret(label)
+    if (owner === undefined || !labelled.has(name)) return false
+    return labels.some(label => typeof owner[label] === 'string' && isSecret(owner[label]))
   }
 
   /** Whether a secret is set at all is no secret. */

@@ -8,6 +8,9 @@ export const found = {
   space: 32,
   capitalJ: 64,
   dash: 128,
+  lessThan: 1024,
+  /** `_`, `-`, `.` or a capital A: what the tokens of well-known services have in front. */
+  serviceMark: 2048,
   /** 13 digits or more with single spaces or dashes between them. */
   manyDigits: 256,
 } as const
@@ -18,10 +21,14 @@ const fewestDigits = 13
 const bits = new Uint16Array(128)
 bits[0x00] = found.nul
 bits[0x20] = found.space
-bits[0x2d] = found.dash
+bits[0x2d] = found.dash | found.serviceMark
+bits[0x2e] = found.serviceMark
 bits[0x3a] = found.colon
+bits[0x3c] = found.lessThan
 bits[0x3d] = found.equals
+bits[0x41] = found.serviceMark
 bits[0x4a] = found.capitalJ
+bits[0x5f] = found.serviceMark
 bits.fill(digit, 0x30, 0x3a)
 
 /** Looks at every character of `text` once. */
@@ -41,7 +48,7 @@ export function screen(text: string): number {
     if (bit === digit) {
       gap = 0
       if (++digits >= fewestDigits) all |= found.manyDigits
-    } else if ((bit !== found.space && bit !== found.dash) || ++gap > 1) digits = 0
+    } else if (!(bit & (found.space | found.dash)) || ++gap > 1) digits = 0
   }
   return all
 }

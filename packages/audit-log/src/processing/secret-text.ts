@@ -3,7 +3,7 @@ import { isCardNumber } from './payment-card.ts'
 import { found as bit } from './screen.ts'
 
 /** What a text was found to hold; named in the mask. */
-export type SecretKind = 'card' | 'jwt' | 'credentials' | 'private key' | 'header' | 'value'
+export type SecretKind = 'card' | 'jwt' | 'credentials' | 'private key' | 'header' | 'token' | 'value'
 
 /** Gives what stands in a text instead of a secret. */
 export type Replace = (secret: string, kind: SecretKind) => string
@@ -24,11 +24,16 @@ const privateKey =
 const headerLine = /\b((?:set-)?cookie2?|(?:proxy-)?authorization)("?[ \t]*:[ \t]*)([^\r\n]+)/gi
 const nameAndMark = /(?<![\w.$-])((?:[a-z_$]|\d[a-z])[\w.-]*)\\*["']?[ \t]*[=:][ \t]*/gi
 const pairValue = /"(?:[^"\\]|\\[^])*"?|'(?:[^'\\]|\\[^])*'?|[^;&\r\n]+/y
+const element = /<([a-z_][\w.:-]*)((?:[ \t\r\n][^<>]*)?>)([^<]+)/gi
+// GitHub, GitLab, Slack, Stripe, npm, AWS, Google, SendGrid, Hugging Face, DigitalOcean.
+const serviceToken =
+  /(?:gh[opsur]_|github_pat_|glpat-|xox[abeoprs]-|[rs]k_(?:live|test)_|whsec_|npm_|A(?:KIA|SIA|Iza)|ya29\.|SG\.|hf_|do[opr]_v1_)[\w.-]{16,}/g
 const addressRun = /:\/\/[^\s"'<>]*/g
 
 /**
  * Replaces what looks like a secret inside a text: payment cards, JSON web tokens, bearer and basic credentials,
- * private keys, passwords in addresses and in `name=value` pairs, cookie and authorization headers.
+ * private keys, tokens of well-known services, passwords in addresses, in `name=value` pairs and in XML elements, cookie
+ * and authorization headers.
  *
  * @param text - A well-formed text; the caller bounds its length.
  * @param screened - What `screen` found in it.
@@ -52,6 +57,12 @@ export function replaceSecrets(
       return name + mark + replace(value, 'header')
     })
   }
+  if (screened & bit.lessThan) {
+    out = out.replace(element, (found, name: string, tag: string, value: string) => {
+      return isSecret(name) ? `<${name}${tag}${replace(value, 'value')}` : found
+    })
+  }
+  if (screened & bit.serviceMark) out = out.replace(serviceToken, found => replace(found, 'token'))
   if (screened & (bit.colon | bit.equals)) out = replaceInPairs(out, isSecret, replace)
   if (screened & bit.space) out = replaceCredentials(out, replace)
   if (screened & bit.manyDigits) {

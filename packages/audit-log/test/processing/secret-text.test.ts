@@ -50,6 +50,18 @@ describe('secrets inside texts', () => {
     ['password: a phrase of many words', 'password: [masked value]'],
     ['password="never closed', 'password="[masked value]"'],
     ['2fa_token=123456', '2fa_token=[masked value]'],
+    // XML
+    [
+      '<login><user>bob</user><password>hunter2</password></login>',
+      '<login><user>bob</user><password>[masked value]</password></login>',
+    ],
+    ['<ns:apiKey type="x">abc</ns:apiKey>', '<ns:apiKey type="x">[masked value]</ns:apiKey>'],
+    // Tokens of well-known services; joined here so that no scanner takes them for real ones
+    [`pushed with ${'ghp_'}${'a1B2'.repeat(9)} today`, 'pushed with [masked token] today'],
+    [`${'sk_live_'}${'a1B2'.repeat(6)}`, '[masked token]'],
+    [`${'xoxb-'}1234567890-${'a1B2'.repeat(6)}`, '[masked token]'],
+    [`${'AKIA'}${'A1B2'.repeat(4)}`, '[masked token]'],
+    [`${'glpat-'}${'a1B2'.repeat(5)}`, '[masked token]'],
     // Headers
     ['Cookie: sid=abc; theme=dark', 'Cookie: [masked header]'],
     ['GET /\r\nAuthorization: Digest a="b", c="d"\r\nHost: x', 'GET /\r\nAuthorization: [masked header]\r\nHost: x'],
@@ -77,6 +89,9 @@ describe('secrets inside texts', () => {
     '-----BEGIN PUBLIC KEY-----\nMIIE\n-----END PUBLIC KEY-----',
     'heyJoe.example',
     'document:read',
+    'npm_lifecycle_event',
+    '<p>a paragraph</p>',
+    'a < b and c > d',
     'tokenizer_version=3; monkey=yes',
     'password_changed_at=2026-11-24',
   ])('%j stays', text => {
