@@ -1,5 +1,6 @@
 import type { AuditEvent, AuditRow } from './audit-event.ts'
 import type { AuditFilter } from './audit-filter.ts'
+import { createActivity, type ActivityFactory } from './collection/activity.ts'
 import { carrier, type AuditCarrier } from './collection/carrier.ts'
 import { currentAuditContext, runWithAuditContext, type AuditContext } from './collection/context.ts'
 import { AuditLogClosedError, AuditOptionError, AuditTransactionRequiredError } from './errors.ts'
@@ -51,6 +52,11 @@ export interface AuditLog<Transaction = unknown> {
    * @throws {@link AuditQueueFullError} `AUDIT_QUEUE_FULL` when too many events are waiting already.
    */
   recordDurably(event: AuditEvent, options?: RecordDurablyOptions): Promise<string>
+  /**
+   * Records every call of an async method or function that it decorates or wraps, with outcome and duration; what is
+   * recorded inside names the call as its cause.
+   */
+  readonly activity: ActivityFactory
   /** Reads rows, newest first, in pages fetched as they are consumed; rows written meanwhile do not disturb it. */
   query(filter?: AuditFilter): AsyncIterable<AuditRow>
   /** Takes the context along to other processes; fits the queue's port. */
@@ -95,7 +101,7 @@ export function createAuditLog<Transaction>(options: AuditLogOptions<Transaction
     return auditRow(event, { source, ...currentAuditContext() }, sanitize)
   }
 
-  return {
+  const log: Omit<AuditLog<Transaction>, 'activity'> = {
     run: <T>(context: AuditContext, work: () => T) => runWithAuditContext({ source, ...context }, work),
 
     async record(event, { transaction }) {
@@ -122,4 +128,5 @@ export function createAuditLog<Transaction>(options: AuditLogOptions<Transaction
       await group.close()
     },
   }
+  return { ...log, activity: createActivity(log) }
 }

@@ -1,6 +1,7 @@
 import type { AuditEvent, AuditRow } from '../audit-event.ts'
 import type { AuditContext } from '../collection/context.ts'
 import { AuditEventError } from '../errors.ts'
+import { checkEvent } from '../processing/check-event.ts'
 import type { Sanitize } from '../processing/sanitize.ts'
 import { wellFormed } from '../processing/text.ts'
 import { isUuidv7, timeOfUuidv7, uuidv7 } from '../uuid.ts'
@@ -11,13 +12,14 @@ const textLength = 2000
 
 /** Makes the row of an event that happened in `context`; its time is the millisecond inside its id. */
 export function auditRow(event: AuditEvent, context: AuditContext | undefined, sanitize: Sanitize): AuditRow {
+  checkEvent(event)
   const id = event.id ?? uuidv7()
   if (!isUuidv7(id)) throw new AuditEventError('id', 'a UUID of version 7 in lower case')
   const { actor } = context ?? {}
   const { resource, request } = event
   const fields = (value: unknown) => (value === undefined ? null : (sanitize(value) as AuditRow['metadata']))
-  // Free text may hold a secret; an identifier is what it is.
-  const shown = (value: unknown) => (value === undefined ? null : text(sanitize(text(value, textLength)), textLength))
+  // Free text may hold a secret; an identifier is what it is. Cut afterwards: half a secret would not be recognised.
+  const shown = (value: unknown) => (value === undefined ? null : text(sanitize(value), textLength))
   return {
     id,
     createdAt: new Date(timeOfUuidv7(id)).toISOString(),
