@@ -1,13 +1,10 @@
-import { definePermissions } from '@countersign/rbac-core'
 import knexOf, { type Knex } from 'knex'
 import { inject } from 'vitest'
 import { createDatabase } from '../../../../test/support/postgres.ts'
+import { catalog } from './catalog.ts'
 import { migrations, syncCatalog } from '../../src/objection/index.ts'
 
-export const permissions = definePermissions({
-  document: ['read', 'create', 'update', 'delete', 'publish'],
-  user: ['read', 'manage'],
-})
+export { catalog as permissions }
 
 export interface TestDatabase {
   readonly url: string
@@ -33,7 +30,7 @@ export async function emptyDatabase(): Promise<TestDatabase> {
 export async function migratedDatabase(): Promise<TestDatabase> {
   const database = await emptyDatabase()
   await database.knex.migrate.latest(migrations({ users: true }))
-  await syncCatalog(database.knex, permissions)
+  await syncCatalog(database.knex, catalog)
   return database
 }
 

@@ -1,0 +1,6 @@
+import { definePermissions } from '../../src/index.ts'
+
+export const catalog = definePermissions({
+  document: ['read', 'create', 'update', 'delete', 'publish'],
+  user: ['read', 'manage'],
+})
