@@ -15,6 +15,8 @@ export interface Flight {
   readonly waitsFor: Set<Flight>
   /** Whether the loader has been called: who comes later may know of a newer state than it reads. */
   loading: boolean
+  /** Whether it is over. What its loader has left running (a pool, a timer) still runs in its context. */
+  done: boolean
   /** The lease in the store under which it loads. */
   leaseId: number | undefined
   result: Promise<EncodedValue | undefined>
@@ -38,8 +40,6 @@ export class Flights {
 
   /**
    * Starts a flight, and forgets it when it is over.
-   *
-   * @throws LOAD_DEADLOCK when it is started by its own loader
    */
   start(
     key: string,
@@ -55,11 +55,13 @@ export class Flights {
       parent,
       waitsFor: new Set(),
       loading: false,
+      done: false,
       leaseId: undefined,
       result: Promise.resolve(undefined),
     }
     this.#byKey.set(key, flight)
     flight.result = current.run(flight, run, flight).finally(() => {
+      flight.done = true
       if (this.#byKey.get(key) === flight) this.#byKey.delete(key)
     })
     // Whoever waits hears of the failure; a refresh in the background has nobody waiting.
@@ -70,7 +72,7 @@ export class Flights {
   /** Waits for a flight; a circle of loaders that wait for each other is refused by name. */
   async wait(flight: Flight): Promise<EncodedValue | undefined> {
     const waiting = current.getStore()
-    if (!waiting) return flight.result
+    if (!waiting || waiting.done) return flight.result
     const circle = pathTo(flight, waiting)
     if (circle) throw new LoadDeadlockError([waiting.key, ...circle])
     waiting.waitsFor.add(flight)
@@ -94,9 +96,12 @@ export class Flights {
 /** Refuses a loader that asks for the very key it is loading. */
 export function refuseSelfLoad(key: string): void {
   const keys: string[] = []
-  for (let flight = current.getStore(); flight; flight = flight.parent) {
+  let flight = current.getStore()
+  while (flight && !flight.done) {
     keys.unshift(flight.key)
     if (flight.key === key) throw new LoadDeadlockError([...keys, key])
+    // Who does not wait for this flight, because it refreshes in the background, is not held up by it.
+    flight = flight.parent?.waitsFor.has(flight) ? flight.parent : undefined
   }
 }
 

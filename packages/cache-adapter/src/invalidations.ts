@@ -22,8 +22,7 @@ export class Invalidations {
   /** Deletes what is stored under the key, or sees to it that it is done later. */
   async delete(key: string): Promise<void> {
     try {
-      // The first call may meet a connection that died unnoticed; a deletion can be sent twice.
-      await this.#store.delete(key).catch(async () => this.#store.delete(key))
+      await this.#store.delete(key)
       this.#pending.delete(key)
     } catch (error) {
       if (error instanceof CacheClosedError) throw error
@@ -35,7 +34,11 @@ export class Invalidations {
   /** Remembers that whatever is stored under the key is outdated. */
   postpone(key: string): void {
     const [oldest] = this.#pending
-    if (this.#pending.size >= maxPending && oldest !== undefined) this.#pending.delete(oldest)
+    if (this.#pending.size >= maxPending && oldest !== undefined) {
+      this.#pending.delete(oldest)
+      const error = new Error(`more than ${maxPending} deletions are pending: this one is given up`)
+      publish('error', () => ({ namespace: '', key: oldest, operation: 'delete', error }))
+    }
     this.#pending.add(key)
     if (!this.#timer) this.#schedule()
   }

@@ -129,7 +129,7 @@ async function loadAndStore(
     encoded = value === undefined ? undefined : await realm.codec.encode(value)
   } catch (error) {
     // Without a stale value to serve, nobody should wait for a lease whose holder has failed.
-    if (lease && stale === undefined) await withdraw(realm, flight.key)
+    if (lease && stale === undefined) await withdraw(realm, flight.key, lease)
     throw error
   }
   if (lease) await fill(realm, flight.key, plan, lease, encoded, start)
@@ -170,10 +170,11 @@ async function fill(
 ): Promise<void> {
   const fresh = encoded ? freshUntil(start, plan) : Math.floor(start + plan.absentTtlMs)
   const expiresAt = encoded ? fresh + plan.graceMs : fresh
-  const ttlMs = expiresAt - realm.clock.now()
+  // Never longer than planned, even if the clock was set back while the loader ran.
+  const ttlMs = Math.min(expiresAt - realm.clock.now(), plan.ttlMs + plan.graceMs)
   if (ttlMs < 1) {
     realm.recorder.refused(key, 'too-slow')
-    await withdraw(realm, key)
+    await withdraw(realm, key, lease)
     return
   }
   const { version, tags } = lease
@@ -188,14 +189,16 @@ async function fill(
       return
     }
     realm.recorder.refused(key, 'too-large')
-    await withdraw(realm, key)
+    await withdraw(realm, key, lease)
   }
 }
 
-async function withdraw(realm: Realm, key: string): Promise<void> {
+/** Ends a lease without a value: an entry that is over, which the next one may replace at once. */
+async function withdraw(realm: Realm, key: string, lease: Lease): Promise<void> {
   try {
-    await realm.store.delete(key)
+    const over = encodeEntry(key, { ...emptyEntry, kind: kinds.lease })
+    await realm.store.set(key, over, { ttlMs: 1000, ifUnchanged: lease.cas })
   } catch (error) {
-    realm.recorder.failed(key, 'delete', error)
+    realm.recorder.failed(key, 'set', error)
   }
 }

@@ -26,6 +26,7 @@ interface Internals {
   password: string | undefined
 }
 
+const maxOpaque = 2 ** 31 - 1
 const maxBytesUnderWay = 64 * 1024 * 1024
 
 /**
@@ -38,9 +39,10 @@ export class Connection extends Server {
   readonly #internals: Internals
   /** The requests under way, oldest first, and when each was made. */
   readonly #startedAt = new Map<number, number>()
+  /** Numbers the requests. memjs counts on until the number is negative, and then fails for ever. */
+  protected lastOpaque = 0
   #outbox: Buffer[] = []
   #bytesUnderWay = 0
-  #lastOpaque = 0
   #timer: NodeJS.Timeout | undefined
 
   constructor(address: Address, options: ConnectionOptions) {
@@ -56,7 +58,7 @@ export class Connection extends Server {
 
   /** Sends a request; exactly one of the last reply and `fail` reaches the handler. */
   request(makeFrame: (opaque: number) => Buffer, handler: ReplyHandler): void {
-    const opaque = (this.#lastOpaque = this.#lastOpaque >= 0x7fffffff ? 1 : this.#lastOpaque + 1)
+    const opaque = (this.lastOpaque = this.lastOpaque >= maxOpaque ? 1 : this.lastOpaque + 1)
     const frame = makeFrame(opaque)
     if (this.#bytesUnderWay + frame.length > maxBytesUnderWay) {
       handler.fail(new Error(`more than ${maxBytesUnderWay} bytes are under way`))

@@ -1,1 +1,1 @@
-export {}
+export { storeSuite, type StoreSuiteOptions } from './store-suite.ts'
