@@ -1,22 +1,14 @@
 import { currentAuditContext, type AuditContext } from '../collection/context.ts'
 import { commentStart } from './schema/change-trigger.ts'
 
-// One context serves many statements; it never changes.
-const comments = new WeakMap<AuditContext, string>()
-
 /**
  * Returns the running audit context as a comment to send before a statement, or nothing where there is no context. The
- * triggers read it from the statement itself, so it holds for that statement only.
+ * triggers read it from the statement itself, so it holds for that statement only. It is made for each statement: a
+ * request's context learns who is behind it only when the session has been read.
  */
 export function statementComment(): string {
   const context = currentAuditContext()
-  if (!context) return ''
-  let comment = comments.get(context)
-  if (comment === undefined) {
-    comment = `${commentStart}${asciiJson(carried(context))}*/`
-    comments.set(context, comment)
-  }
-  return comment
+  return context ? `${commentStart}${asciiJson(carried(context))}*/` : ''
 }
 
 // The trigger reads no more than 8192 characters and stores no more of each field than this.

@@ -25,6 +25,8 @@ export interface TablePolicy {
 export interface TableFacts {
   readonly name: string
   readonly columns: readonly string[]
+  /** Those of a type that holds one value, and no names inside it. */
+  readonly scalarColumns: readonly string[]
   readonly primaryKey: readonly string[]
 }
 
@@ -49,9 +51,10 @@ export function triggerArguments(policy: TablePolicy, table: TableFacts): string
     arrayLiteral(include),
     arrayLiteral(exclude),
     arrayLiteral(hidden),
-    arrayLiteral(table.columns.filter(name => !hidden.includes(name))),
+    arrayLiteral(table.scalarColumns.filter(name => !hidden.includes(name))),
     repr ?? '',
     softDelete ?? '',
+    arrayLiteral(table.columns),
   ]
 }
 

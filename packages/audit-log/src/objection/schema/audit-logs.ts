@@ -94,6 +94,7 @@ begin
   end loop;
 end
 $body$;
+revoke all on function countersign_audit_partitions(integer) from public;
 
 select countersign_audit_partitions(12);
 `

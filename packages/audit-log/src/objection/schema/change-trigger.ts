@@ -33,6 +33,10 @@ end
 $body$;
 `
 
+/**
+ * `shown` gives columns as the log may show them; it is called only where a value is large, of json, or of a column that
+ * is masked or not known to be harmless.
+ */
 const valueFunctions = (schema: string) => `
 create function ${schema}.countersign_audit_json(value jsonb, depth integer) returns jsonb
   language plpgsql immutable parallel safe ${settings} as $body$
@@ -52,16 +56,17 @@ begin
 end
 $body$;
 
-create function ${schema}.countersign_audit_shown(value jsonb, secret boolean) returns jsonb
-  language sql immutable parallel safe as $body$
-  select case
-    when value = 'null' then value
-    when secret then '"[masked]"'
-    when pg_catalog.pg_column_size(value) > ${longestValue} then pg_catalog.to_jsonb(
-      pg_catalog."left"(value #>> '{}', 1024) || '[cut, ' || pg_catalog.pg_column_size(value) || ' bytes]')
-    when pg_catalog.jsonb_typeof(value) in ('object', 'array') then ${schema}.countersign_audit_json(value, 0)
-    else value
-  end
+create function ${schema}.countersign_audit_shown(columns jsonb, hidden text[], judged text[]) returns jsonb
+  language plpgsql stable parallel safe ${settings} as $body$
+begin
+  return (select jsonb_object_agg(key, case
+      when e = 'null' then e
+      when key = any(hidden) or (key <> all(judged) and key ~* '${secretName}') then '"[masked]"'
+      when pg_column_size(e) > ${longestValue} then
+        to_jsonb(left(e #>> '{}', 1024) || '[truncated: ' || length(e #>> '{}') || ' characters]')
+      else ${schema}.countersign_audit_json(e, 0) end)
+    from jsonb_each(columns) as listed (key, e));
+end
 $body$;
 `
 
@@ -81,8 +86,9 @@ const contextValues = `
 const nowMicroseconds = '(extract(epoch from clock_timestamp()) * 1000000)::bigint'
 
 /**
- * Arguments: resource type, key columns, included columns (none: all), excluded, masked and plainly shown columns, the
- * column that names the row for people, the column that marks it as deleted.
+ * Arguments: resource type, key columns, included columns (none: all), excluded columns, masked columns, columns shown as
+ * they are, the column that names the row for people, the column that marks it as deleted, the columns whose names were
+ * judged when the policy was written.
  */
 const changeFunction = (schema: string) => `
 create function ${schema}.countersign_audit_change() returns trigger
@@ -96,6 +102,7 @@ declare
   plain constant text[] := tg_argv[5];
   repr constant text := tg_argv[6];
   soft_delete constant text := tg_argv[7];
+  judged constant text[] := tg_argv[8];
   now_us constant bigint := ${nowMicroseconds};
   context jsonb;
   before jsonb;
@@ -111,6 +118,13 @@ begin
     before := to_jsonb(old);
     after := to_jsonb(new);
     verb := 'update';
+    select jsonb_object_agg(key, before->key), jsonb_object_agg(key, value)
+      into old_values, new_values
+      from jsonb_each(after - excluded) as columns (key, value)
+     where value is distinct from before->key and (included = '{}' or key = any(included));
+    if new_values is null then
+      return null;
+    end if;
     if soft_delete <> '' and (coalesce(before->>soft_delete, 'false') = 'false')
         <> (coalesce(after->>soft_delete, 'false') = 'false') then
       verb := case when coalesce(after->>soft_delete, 'false') = 'false' then 'restore' else 'soft_delete' end;
@@ -118,23 +132,23 @@ begin
   elsif tg_op = 'INSERT' then
     after := to_jsonb(new);
     verb := 'create';
+    new_values := after - excluded;
+    if included <> '{}' then
+      new_values := (select jsonb_object_agg(key, new_values->key) from unnest(included) as key where jsonb_exists(new_values, key));
+    end if;
   else
     before := to_jsonb(old);
     verb := 'delete';
+    old_values := before - excluded;
+    if included <> '{}' then
+      old_values := (select jsonb_object_agg(key, old_values->key) from unnest(included) as key where jsonb_exists(old_values, key));
+    end if;
   end if;
 
-  select jsonb_object_agg(key, ${schema}.countersign_audit_shown(was, secret)),
-         jsonb_object_agg(key, ${schema}.countersign_audit_shown(becomes, secret))
-    into old_values, new_values
-    from (
-      select key, before->key as was, after->key as becomes,
-             key = any(hidden) or (key <> all(plain) and key ~* '${secretName}') as secret
-        from jsonb_each(coalesce(after, before)) as columns (key, value)
-       where (tg_op <> 'UPDATE' or value is distinct from before->key)
-         and key <> all(excluded) and (included = '{}' or key = any(included))
-    ) as changed;
-  if tg_op = 'UPDATE' and new_values is null then
-    return null;
+  if coalesce(new_values, old_values) - plain <> '{}' or pg_column_size(new_values) > ${longestValue}
+      or pg_column_size(old_values) > ${longestValue} then
+    old_values := ${schema}.countersign_audit_shown(old_values, hidden, judged);
+    new_values := ${schema}.countersign_audit_shown(new_values, hidden, judged);
   end if;
 
   context := ${schema}.countersign_audit_context();
@@ -147,7 +161,7 @@ begin
       else (select jsonb_agg(coalesce(before, after)->k order by n) from unnest(keys) with ordinality as key (k, n))::text
     end, 255),
     left(coalesce(after, before)->>repr, 255),
-    case when before is not null then old_values end, case when after is not null then new_values end,
+    old_values, new_values,
     case when context->>'w' is not null then jsonb_build_object('traceparent', left(context->>'w', 64)) end, ${contextValues});
   return null;
 end
@@ -207,7 +221,7 @@ drop function ${schema}.countersign_audit_remove(regclass);
 drop function ${schema}.countersign_audit_install(regclass, jsonb);
 drop function ${schema}.countersign_audit_truncate();
 drop function ${schema}.countersign_audit_change();
-drop function ${schema}.countersign_audit_shown(jsonb, boolean);
+drop function ${schema}.countersign_audit_shown(jsonb, text[], text[]);
 drop function ${schema}.countersign_audit_json(jsonb, integer);
 drop function ${schema}.countersign_audit_context();
 `
