@@ -15,13 +15,17 @@ const problems = diagnostics('countersign.queue-adapter.consumer')
 const moveTimeoutMs = 10_000
 const declareTimeoutMs = 30_000
 const closeTimeoutMs = 2000
+const renewIdleEveryMs = 60_000
 /** A retry that cannot be published is not tried again at once: the broker has enough trouble. */
 const pauseAfterFailedMoveMs = 1000
 
 interface Session {
   readonly channel: Channel
-  readonly tag: string
+  tag: string
   open: boolean
+  /** Whether it had nothing to do since it was last looked at. */
+  idle: boolean
+  running: number
 }
 
 export interface ConsumerParts {
@@ -71,7 +75,7 @@ export class RabbitConsumer implements Consumer {
         const lost = await this.#subscribe()
         attempt = 0
         await lost.promise
-        if (!signal.aborted) this.#parts.declarer.forget()
+        this.#parts.declarer.forgetQueue(this.#spec.name)
       } catch (error) {
         this.#report(error)
       }
@@ -85,7 +89,7 @@ export class RabbitConsumer implements Consumer {
     await declarer.queue(this.#spec.name, declareTimeoutMs)
     const connection = await link.connection(declareTimeoutMs)
     const channel = await connection.createChannel()
-    const session = { channel, tag: '', open: true }
+    const session: Session = { channel, tag: '', open: true, idle: true, running: 0 }
     const ended = new Promise<void>(resolve => {
       channel.on('error', error => {
         session.open = false
@@ -109,13 +113,39 @@ export class RabbitConsumer implements Consumer {
     const { consumerTag } = await channel.consume(this.#spec.name, onDelivery)
     session.tag = consumerTag
     this.#session = session
+    this.#renewWhenForgotten(session)
     if (this.#cancelled.signal.aborted) await channel.close()
     return { promise: ended }
   }
 
+  /**
+   * RabbitMQ 3.10 does not always tell a consumer that its quorum queue was deleted, and delivers the messages of a new one
+   * by that name to nowhere. So a session ends when its queue had to be made again, and after every minute without work.
+   */
+  #renewWhenForgotten(session: Session): void {
+    const renew = (): void => {
+      if (session.open && !this.#cancelled.signal.aborted) session.channel.close().catch(() => undefined)
+    }
+    const timer = setInterval(() => {
+      if (session.idle && session.running === 0) renew()
+      session.idle = true
+    }, renewIdleEveryMs)
+    timer.unref()
+    const stopListening = this.#parts.declarer.onRemade(queue => {
+      if (queue === this.#spec.name) renew()
+    })
+    session.channel.on('close', () => {
+      clearInterval(timer)
+      stopListening()
+    })
+  }
+
   /** Never rejects: nothing may escape into amqplib, which would close the channel or leave the message for ever. */
   async #handle(session: Session, delivery: ConsumeMessage): Promise<void> {
+    session.running += 1
+    session.idle = false
     const outcome = await this.#decide(delivery)
+    session.running -= 1
     // The channel it came on is gone, so the broker has given it out again: that delivery counts, not this one.
     if (!session.open) return
     if (outcome.kind === 'move' && !(await this.#move(outcome))) {

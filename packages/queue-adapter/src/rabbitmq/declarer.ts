@@ -19,6 +19,8 @@ export class Declarer {
   #connection: ChannelModel | undefined
   #made = new Map<string, Promise<void>>()
   readonly #ready = new Set<string>()
+  readonly #known = new Set<string>()
+  readonly #remade = new Set<(queue: string) => void>()
 
   constructor(link: Link) {
     this.#link = link
@@ -28,7 +30,7 @@ export class Declarer {
   async declare(specs: readonly QueueSpec[], timeoutMs: number): Promise<void> {
     for (const spec of specs) this.#specs.set(spec.name, spec)
     await this.#once(`queues ${specs.map(spec => spec.name).join(' ')}`, timeoutMs, connection =>
-      makeQueues(connection, specs),
+      this.#makeQueues(connection, specs),
     )
   }
 
@@ -38,8 +40,14 @@ export class Declarer {
     if (!spec) return undefined
     const dead = spec.deadQueue === undefined ? undefined : this.#specs.get(spec.deadQueue)
     return this.#unlessMade(`queue ${name}`, timeoutMs, connection =>
-      makeQueues(connection, dead ? [dead, spec] : [spec]),
+      this.#makeQueues(connection, dead ? [dead, spec] : [spec]),
     )
+  }
+
+  /** Tells when a queue that was there before had to be made again. */
+  onRemade(listener: (queue: string) => void): () => void {
+    this.#remade.add(listener)
+    return () => this.#remade.delete(listener)
   }
 
   delays(timeoutMs: number): Promise<void> | undefined {
@@ -50,10 +58,24 @@ export class Declarer {
     return this.#unlessMade('events', timeoutMs, connection => onChannel(connection, makeEvents))
   }
 
-  /** Makes everything again when it is next needed: something was deleted behind our back. */
+  /** Makes this queue again when it is next needed, if it is not there. */
+  forgetQueue(name: string): void {
+    this.#made.delete(`queue ${name}`)
+    this.#ready.delete(`queue ${name}`)
+  }
+
+  /** The same for everything: something was deleted behind our back. */
   forget(): void {
     this.#made = new Map()
     this.#ready.clear()
+  }
+
+  async #makeQueues(connection: ChannelModel, specs: readonly QueueSpec[]): Promise<void> {
+    const missing = await makeQueues(connection, specs)
+    for (const queue of missing) {
+      if (this.#known.has(queue)) for (const listener of this.#remade) listener(queue)
+    }
+    for (const { name } of specs) this.#known.add(name)
   }
 
   #unlessMade(
@@ -88,14 +110,15 @@ export class Declarer {
   }
 }
 
-async function makeQueues(connection: ChannelModel, specs: readonly QueueSpec[]): Promise<void> {
-  await check(connection, specs.map(queueDeclaration))
+async function makeQueues(connection: ChannelModel, specs: readonly QueueSpec[]): Promise<string[]> {
+  const missing = await check(connection, specs.map(queueDeclaration))
   await onChannel(connection, async channel => {
     for (const { name, options } of specs.map(queueDeclaration)) await channel.assertQueue(name, options)
     const bound = specs.filter(spec => spec.topic !== undefined)
     if (bound.length > 0) await makeEvents(channel)
     for (const { name, topic = '' } of bound) await channel.bindQueue(name, eventsExchange, topic)
   })
+  return missing
 }
 
 async function makeDelays(connection: ChannelModel): Promise<void> {
@@ -114,14 +137,19 @@ async function makeEvents(channel: Channel): Promise<void> {
   await channel.assertExchange(eventsExchange, 'topic', { durable: true })
 }
 
-/** Holds what exists against what is wanted, before anything is made. */
-async function check(connection: ChannelModel, declarations: readonly QueueDeclaration[]): Promise<void> {
+/** Holds what exists against what is wanted, before anything is made, and names what is missing. */
+async function check(connection: ChannelModel, declarations: readonly QueueDeclaration[]): Promise<string[]> {
+  const missing: string[] = []
   for (const { name, options } of declarations) {
-    if (!(await exists(connection, name))) continue
+    if (!(await exists(connection, name))) {
+      missing.push(name)
+      continue
+    }
     await onChannel(connection, channel => channel.assertQueue(name, options)).catch((error: unknown) => {
       throw mismatch(name, error) ?? error
     })
   }
+  return missing
 }
 
 export async function exists(

@@ -207,7 +207,9 @@ export function queueBehaviour(create: () => Transport): void {
     const started = gate()
     let reason: unknown
     const worker = queue.work(task, async (_input, { signal }) => {
-      signal.addEventListener('abort', () => (reason = signal.reason))
+      signal.addEventListener('abort', () => {
+        reason = signal.reason
+      })
       started.open()
       await new Promise(() => undefined)
     })
