@@ -6,7 +6,7 @@ export { securityEvent, type SecurityEventName, type SecurityEvents } from './co
 export type { AuditCarrier } from './collection/carrier.ts'
 export { currentAuditContext, type AuditContext } from './collection/context.ts'
 export { recordDenials } from './collection/denial.ts'
-export { hashSessionId } from './collection/request.ts'
+export { correlationIdFrom, hashSessionId } from './collection/request.ts'
 export {
   AuditError,
   AuditEventError,

@@ -32,14 +32,14 @@ const traceparent = /^[\da-f]{2}-[\da-f]{32}-[\da-f]{16}-[\da-f]{2}$/
 const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
 const longestAgent = 512
 
-/** Tells whether `id` may join rows, log lines and headers: 1 to 128 of letters, digits, `.`, `_` and `-`. */
-export function isCorrelationId(id: string): boolean {
-  return safeId.test(id)
-}
-
-/** Takes over the first correlation id in safe form, else makes a new one. */
+/**
+ * Takes over the first correlation id in safe form, else makes a new one.
+ *
+ * @param offered - What a client sent, in order of preference.
+ * @returns An id that may join rows, log lines and headers: 1 to 128 letters, digits, `.`, `_` and `-`.
+ */
 export function correlationIdFrom(...offered: readonly (string | undefined)[]): string {
-  return offered.find(id => id !== undefined && isCorrelationId(id)) ?? randomUUID()
+  return offered.find(id => id !== undefined && safeId.test(id)) ?? randomUUID()
 }
 
 /** Gives `header` if it is a valid W3C trace parent. */

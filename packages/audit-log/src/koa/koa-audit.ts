@@ -56,10 +56,15 @@ export interface KoaAuditOptions {
  *   request had not failed by itself.
  * @example
  * ```ts
- * import { koaAudit, type KoaAuditOptions } from '@countersign/audit-log/koa'
+ * import { createAuditLog } from '@countersign/audit-log'
+ * import { koaAudit } from '@countersign/audit-log/koa'
+ * import { postgresAuditStore } from '@countersign/audit-log/objection'
+ * import Knex from 'knex'
+ * import Koa from 'koa'
  *
- * declare const audit: KoaAuditOptions['audit']
- * declare const app: { use(middleware: ReturnType<typeof koaAudit>): void }
+ * const knex = Knex({ client: 'pg', connection: 'postgres://127.0.0.1/app' })
+ * const audit = createAuditLog({ store: postgresAuditStore({ knex }) })
+ * const app = new Koa()
  * app.use(
  *   koaAudit({
  *     audit,
