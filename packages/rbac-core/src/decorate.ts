@@ -4,10 +4,7 @@ export type AnyFunction = (...args: never) => unknown
 
 /** A decorator for methods and getters, static or not, under the standard proposal and TypeScript's legacy mode. */
 export interface GuardDecorator {
-  <Method extends AnyFunction>(
-    value: Method,
-    context: ClassMethodDecoratorContext | ClassGetterDecoratorContext,
-  ): Method
+  <Method extends AnyFunction>(value: Method, context: { readonly kind: 'method' | 'getter' }): Method
   <Value>(
     target: object,
     key: string | symbol,

@@ -52,8 +52,10 @@ function reasonFor(access: SubjectAccess<string>, index: number, scope: string |
 }
 
 function grantingPaths(access: SubjectAccess<string>, index: number, scope: string | undefined): string[][] {
-  const { graph, own } = access.policy
+  const { graph, own, inactive } = access.policy
   const paths: string[][] = []
+  // A superuser has what is switched off, and has it from no role.
+  if (hasBit(inactive, index)) return paths
   const roles = access.holdings.assignments.filter(held => held.scope === undefined || held.scope === scope)
   for (const name of new Set(roles.map(({ role }) => role))) {
     const role = graph.indexOf(name)

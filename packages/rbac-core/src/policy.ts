@@ -71,7 +71,11 @@ export type RoleName<P> = P extends Policy<infer _Permission, infer Role> ? Role
 export function definePolicy<Permission extends string, const Roles extends Readonly<Record<string, object>>>(
   permissions: PermissionCatalog<Permission>,
   definition: {
-    readonly roles: Roles & { readonly [Name in keyof Roles]: RoleDefinition<Permission, keyof Roles & string> }
+    readonly roles: Roles & {
+      // A misspelt key would leave the role without what it says.
+      readonly [Name in keyof Roles]: RoleDefinition<Permission, keyof Roles & string> &
+        Readonly<Record<Exclude<keyof Roles[Name], keyof RoleDefinition<never, never>>, never>>
+    }
     readonly separationOfDuty?:
       | readonly {
           readonly name: string
@@ -84,7 +88,9 @@ export function definePolicy<Permission extends string, const Roles extends Read
 ): Policy<Permission, keyof Roles & string> {
   const roles = Object.entries<RoleDefinition<Permission, string>>(definition.roles).map(([name, role]) => {
     if (name === '') throw new InvalidDefinitionError('roles', 'expected names that are not empty')
-    const { permissions: granted = [], inherits = [], isActive = true } = role
+    const { permissions: granted = [], inherits = [], isActive = true, ...rest } = role
+    const [unknown] = Object.keys(rest)
+    if (unknown !== undefined) throw new InvalidDefinitionError(`roles.${name}.${unknown}`, 'is no part of a role')
     return { name, permissions: [...granted], inherits: [...inherits], isActive }
   })
   const separationOfDuty = (definition.separationOfDuty ?? []).map(rule => ({ ...rule, roles: [...rule.roles] }))

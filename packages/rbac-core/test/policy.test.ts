@@ -87,6 +87,15 @@ test('a definition that grants or inherits what does not exist is an error', () 
   )
 })
 
+test('a misspelt part of a role is an error', () => {
+  expect(() => definePolicy(permissions, { roles: { a: { permission: ['document:read'] } as never } })).toThrow(
+    expect.objectContaining({ code: 'INVALID_DEFINITION', field: 'roles.a.permission' }),
+  )
+  expect(() => definePolicy(permissions, { roles: { '': {} } })).toThrow(
+    expect.objectContaining({ code: 'INVALID_DEFINITION', field: 'roles' }),
+  )
+})
+
 test('roles that inherit each other in a circle are an error that names the way', () => {
   const define = (): unknown =>
     definePolicy(permissions, {

@@ -14,9 +14,9 @@ type MaybePromise<Value> = Value | Promise<Value>
 export interface KoaAccessOptions {
   readonly authorizer: AccessSource
   /** Names the subject of a request, or nothing for a request without one. An error ends the request. */
-  readonly subjectId: (ctx: KoaContextLike) => MaybePromise<string | null | undefined>
+  subjectId(ctx: KoaContextLike): MaybePromise<string | null | undefined>
   /** Names the roles in use, for dynamic separation of duty; without it all of the subject's roles are. */
-  readonly activeRoles?: ((ctx: KoaContextLike) => MaybePromise<readonly string[] | undefined>) | undefined
+  activeRoles?(ctx: KoaContextLike): MaybePromise<readonly string[] | undefined>
 }
 
 /**
@@ -40,13 +40,13 @@ export interface KoaAccessOptions {
  * ```
  */
 export function koaAccess(options: KoaAccessOptions): KoaMiddlewareLike {
-  const { authorizer, subjectId, activeRoles } = options
+  const { authorizer } = options
   return async function koaAccess(ctx, next) {
-    const id = (await subjectId(ctx)) ?? undefined
+    const id = (await options.subjectId(ctx)) ?? undefined
     let access: Access | undefined
     if (id !== undefined) {
       try {
-        access = await authorizer.accessFor(id, { activeRoles: await activeRoles?.(ctx) })
+        access = await authorizer.accessFor(id, { activeRoles: await options.activeRoles?.(ctx) })
       } catch (error) {
         if (GrantStoreUnavailableError.isInstance(error)) ctx.app.emit('error', error, ctx)
         return answerProblem(ctx, error)
