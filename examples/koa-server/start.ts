@@ -23,8 +23,8 @@ try {
 
 progress('building the packages and the server')
 const build = spawnSync('pnpm', ['run', '--silent', 'build:js'], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] })
-if (build.signal) process.exit(130)
-if (build.status !== 0) process.exit(1)
+if (build.error) console.error(`the build did not start: ${build.error.message}`)
+if (build.status !== 0) process.exit(build.signal ? 130 : 1)
 
 process.chdir(import.meta.dirname)
 process.env.LOG_LEVEL ??= 'warn'

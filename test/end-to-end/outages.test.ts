@@ -67,9 +67,9 @@ test('a session that ended while memcached was away does not come back with it',
 test('with RabbitMQ killed writes go on, and every announcement arrives when it is back', async () => {
   const { client } = await person('author')
   const written = new Set<string>()
-  let going = true
+  const outage = new AbortController()
   const writer = (async () => {
-    while (going) {
+    while (!outage.signal.aborted) {
       const { status, body } = await client.request<{ id: string }>('POST', '/api/v1/documents', {
         title: 'through an outage',
         body: '',
@@ -79,13 +79,16 @@ test('with RabbitMQ killed writes go on, and every announcement arrives when it 
       await sleep(10)
     }
   })()
-  await eventually(() => written.size > 20, 'writes before the outage')
-  await rabbitmq.kill()
-  const before = written.size
-  await eventually(() => written.size > before + 50, 'writes during the outage')
-  await rabbitmq.restart()
-  going = false
-  await writer
+  try {
+    await eventually(() => written.size > 20, 'writes before the outage')
+    await rabbitmq.kill()
+    const before = written.size
+    await eventually(() => written.size > before + 50, 'writes during the outage')
+    await rabbitmq.restart()
+  } finally {
+    outage.abort()
+    await writer
+  }
 
   const announced = (): Set<string> => new Set(register.events().map(event => event.documentId))
   await eventually(() => [...written].every(id => announced().has(id)), 'every announcement', 60_000)

@@ -39,6 +39,7 @@ export async function startNginx(upstreamPorts: readonly number[]): Promise<Ngin
       '  keepalive_timeout 5s;',
       '}',
     ].join('\n'),
+    'access-log.conf': `access_log ${join(folder.path, 'access.log')} json;`,
     'limits.conf': [
       'limit_req_zone $binary_remote_addr zone=client:1m rate=100000r/s;',
       'limit_req_zone $binary_remote_addr zone=sign_in:1m rate=10r/s;',

@@ -48,6 +48,8 @@ export async function startRabbitMq(): Promise<RabbitMq> {
     RABBITMQ_ENABLED_PLUGINS_FILE: join(folder.path, 'enabled_plugins'),
     RABBITMQ_MNESIA_BASE: join(folder.path, 'mnesia'),
     RABBITMQ_LOG_BASE: join(folder.path, 'log'),
+    // The start script then becomes the server itself, so that a signal reaches it.
+    RUNNING_UNDER_SYSTEMD: '1',
     RABBITMQ_PID_FILE: join(folder.path, 'pid'),
     RABBITMQ_CONF_ENV_FILE: join(folder.path, 'none.conf'),
     // Two schedulers and no busy waiting: many brokers share two cores in the tests.

@@ -19,5 +19,8 @@ export async function beginAnnouncing({ queue, config, log }: System, resources:
     },
     { concurrency: 8 },
   )
-  resources.defer(() => worker.stop({ drainMs: 10_000 }))
+  resources.defer(async () => {
+    const { unfinished } = await worker.stop({ drainMs: 10_000 })
+    if (unfinished > 0) log.warn({ unfinished }, 'announcements were left to another worker')
+  })
 }

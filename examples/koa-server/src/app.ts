@@ -13,14 +13,19 @@ import type { System } from './system.ts'
 /** The way of a request: who is it, what may they do, do it, and keep the proof. */
 export function createApp(system: System): Koa {
   const { audit, authorizer, sessions, config, log } = system
-  const session = (ctx: Koa.Context): CurrentSession | undefined => ctx.state.session as CurrentSession | undefined
-
   const app = new Koa({ proxy: config.trustProxy, maxIpsCount: 1 })
   app.use(health(system))
   app.use(problems(log))
-  app.use(koaAudit({ audit }))
+  app.use(
+    koaAudit({
+      audit,
+      actor: ctx =>
+        ctx.state.session ? { id: (ctx.state.session as CurrentSession).userId, type: 'user' } : undefined,
+      sessionId: ctx => (ctx.state.session as CurrentSession | undefined)?.token,
+    }),
+  )
   app.use(readSession(sessions))
-  app.use(koaAccess({ authorizer, subjectId: ctx => session(ctx)?.userId }))
+  app.use(koaAccess({ authorizer, subjectId: ctx => (ctx.state.session as CurrentSession | undefined)?.userId }))
   app.use(bodyParser({ enableTypes: ['json'], jsonLimit: '1mb' }))
   for (const routes of [sessionRoutes(system), documentRoutes(system), userRoutes(system)]) {
     app.use(routes.routes())

@@ -21,7 +21,7 @@ export async function seed(
     await transaction.raw(`select pg_advisory_xact_lock(hashtext('koa-server seed'))`)
     if (await transaction('users').first('id')) return undefined
 
-    for (const role of firstRoles) await roles.createRole({ ...role, transaction })
+    for (const role of firstRoles) await roles.createRole(role, { transaction })
     const password = givenPassword ?? randomBytes(18).toString('base64url')
     const user = {
       username: 'admin',

@@ -1,27 +1,21 @@
-import type { Sessions } from '@countersign/cache-adapter'
+import type { Session, Sessions } from '@countersign/cache-adapter'
 import type { Context, Middleware } from 'koa'
 import { Problem } from './problem.ts'
 
-/** What a session keeps beside its user. */
-export interface SessionData {
-  readonly username: string
-}
-
-export interface CurrentSession {
+export interface CurrentSession extends Session {
+  /** What the client shows; kept by nobody but the client. */
   readonly token: string
-  readonly userId: string
-  readonly data: SessionData
 }
 
 const scheme = /^Bearer ([A-Za-z0-9_-]{20,100})$/i
 
 /** Reads the session whose token the request carries; without one the request goes on as nobody. */
-export function readSession(sessions: Sessions<SessionData>): Middleware {
+export function readSession(sessions: Sessions): Middleware {
   return async function readSession(ctx, next) {
     const token = scheme.exec(ctx.get('authorization'))?.[1]
     if (token !== undefined) {
       const session = await sessions.read(token)
-      if (session) ctx.state.session = { token, userId: session.userId, data: session.data } satisfies CurrentSession
+      if (session) ctx.state.session = { ...session, token } satisfies CurrentSession
     }
     await next()
   }

@@ -19,14 +19,13 @@ import { startEmbeddedPostgres } from './embedded-postgres.ts'
 import { migrate } from './migrations.ts'
 import { permissions } from './permissions.ts'
 import { seed, type FirstAdministrator } from './seed.ts'
-import type { SessionData } from './session.ts'
 
 /** Everything that a request or a task needs. */
 export interface System {
   readonly config: Config
   readonly log: Logger
   readonly knex: Knex
-  readonly sessions: Sessions<SessionData>
+  readonly sessions: Sessions
   readonly queue: Queue
   readonly outbox: Outbox
   readonly authorizer: Authorizer
@@ -65,7 +64,7 @@ export async function openSystem(
 
   const audit = createAuditLog({ store: postgresAuditStore({ knex }), sinks: [], source: 'register' })
   resources.defer(() => audit.close())
-  const roles = createRoleAdmin({ knex, permissions })
+  const roles = createRoleAdmin({ knex, permissions, administrativePermission: 'user:manage' })
   const firstAdministrator = await audit.run({ actor: { id: 'seed', type: 'service' } }, () =>
     seed(knex, roles, config.adminPassword),
   )
@@ -74,7 +73,7 @@ export async function openSystem(
   const store = memcachedServers.length > 0 ? memcachedStore({ servers: memcachedServers }) : memoryStore()
   const caches = createCaches({ store, prefix: 'register', schemaVersion: 1 })
   resources.defer(() => caches.close())
-  const sessions = createSessions<SessionData>({ store: postgresSessionStore({ knex }), caches })
+  const sessions = createSessions({ store: postgresSessionStore({ knex }), caches })
 
   const authorizer = createAuthorizer({
     permissions,
@@ -87,7 +86,9 @@ export async function openSystem(
 
   const transport = config.amqpUrl === undefined ? memoryTransport() : rabbitmqTransport({ url: config.amqpUrl })
   const queue = createQueue({ transport, carrier: audit.carrier })
-  resources.defer(() => queue.close())
+  resources.defer(async () => {
+    await queue.close()
+  })
   const outbox = createOutbox({ knex, carrier: audit.carrier })
   const relay = outbox.relay(queue)
   resources.defer(() => relay.stop())

@@ -15,9 +15,9 @@ export function welcome(address: string, administrator: FirstAdministrator | und
 
     PASSWORD='${password ?? '<the password>'}'
     TOKEN=$(curl -s ${address}/api/v1/session -H 'content-type: application/json' -d "{\\"username\\":\\"admin\\",\\"password\\":\\"$PASSWORD\\"}" | sed 's/.*"token":"\\([^"]*\\)".*/\\1/')
-    curl -i ${address}/api/v1/documents
-    curl -i ${address}/api/v1/documents -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{"title":"Minutes","body":"We met."}'
-    curl -s ${address}/api/v1/documents -H "authorization: Bearer $TOKEN"
+    curl -i -w '\\n' ${address}/api/v1/documents
+    curl -i -w '\\n' ${address}/api/v1/documents -H "authorization: Bearer $TOKEN" -H 'content-type: application/json' -d '{"title":"Minutes","body":"We met."}'
+    curl -s -w '\\n' ${address}/api/v1/documents -H "authorization: Bearer $TOKEN"
 
   The second line signs in, the third is refused (401), the fourth writes a document with its audit row and its
   announcement, which the worker appends to examples/koa-server/.data/events.jsonl.
