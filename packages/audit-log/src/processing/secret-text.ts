@@ -17,11 +17,11 @@ export type IsSecret = (name: string) => boolean
 // A UUID is taken first so that its digits are not read as a card's.
 const uuidOrDigits = /[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}|\d(?:[ -]?\d){12,}/gi
 const tokenRun = /eyJ[\w.-]*/g
-const bearer = /\bbearer[ \t]+([^\s,;"']+)/gi
-const basic = /\bbasic[ \t]+([\w+/=-]+)/gi
+const bearer = /bearer[ \t]+([^\s,;"']+)/gi
+const basic = /basic[ \t]+([\w+/=-]+)/gi
 const privateKey =
   /-----BEGIN [A-Z\d ]{0,40}PRIVATE KEY(?: BLOCK)?-----[^]*?(?:-----END [A-Z\d ]{0,40}PRIVATE KEY(?: BLOCK)?-----|$)/g
-const headerLine = /\b((?:set-)?cookie2?|(?:proxy-)?authorization)("?[ \t]*:[ \t]*)([^\r\n]+)/gi
+const headerLine = /((?:set-)?cookie2?|(?:proxy-)?authorization)("?[ \t]*:[ \t]*)([^\r\n]+)/gi
 const nameAndMark = /(?<![\w.$-])((?:[a-z_$]|\d[a-z])[\w.-]*)\\*["']?[ \t]*[=:][ \t]*/gi
 const pairValue = /"(?:[^"\\]|\\[^])*"?|'(?:[^'\\]|\\[^])*'?|[^;&\r\n]+/y
 const element = /<([a-z_][\w.:-]*)((?:[ \t\r\n][^<>]*)?>)([^<]+)/gi

@@ -44,6 +44,7 @@ describe('isSecretName', () => {
     expect(isSecretName('ｐａｓｓｗｏｒｄ')).toBe(true)
     expect(isSecretName('pass\u200Bword')).toBe(true)
     expect(isSecretName('PASS\u00ADWORD')).toBe(true)
+    expect(isSecretName('my_p\u200Ba\u200Bs\u200Bs\u200Bword')).toBe(true)
   })
 
   test('a name that is too long to have been chosen is taken for a secret', () => {
