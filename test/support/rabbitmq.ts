@@ -55,11 +55,19 @@ export async function startRabbitMq(): Promise<RabbitMq> {
     // Two schedulers and no busy waiting: many brokers share two cores in the tests.
     RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none',
   }
-  const epmd = spawnTied('epmd', ['-port', String(epmdPort), '-address', '127.0.0.1'], { env, stdio: 'ignore' })
+  const epmd = spawnTied('epmd', ['-port', String(epmdPort), '-address', '127.0.0.1'], {
+    cwd: folder.path,
+    env,
+    stdio: 'ignore',
+  })
   await portAnswers(epmdPort)
 
   const boot = async (): Promise<Service> => {
-    const child = spawnTied(join(programs, 'rabbitmq-server'), [], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+    const child = spawnTied(join(programs, 'rabbitmq-server'), [], {
+      cwd: folder.path,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
     let output = ''
     const keep = (chunk: Buffer): void => {
       output = (output + chunk.toString()).slice(-4000)

@@ -6,6 +6,7 @@ import { postgresChanges } from '@countersign/rbac-core/postgres'
 import Router from '@koa/router'
 import createKnex from 'knex'
 import Koa from 'koa'
+import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { createDatabase } from '../../support/postgres.ts'
@@ -41,7 +42,7 @@ test('a role given in a transaction is seen with its token, and by the review fu
   const token = await knex.transaction(transaction => admin.assign(user.id, 'reviewer', { transaction }))
   expect((await authorizer.accessFor(user.id, { atLeast: token })).can('document:read')).toBe(true)
   expect(await admin.usersWith('document:publish')).toEqual([])
-  expect(await admin.usersWith('document:read')).toEqual([user.id])
+  expect((await admin.usersWith('document:read')).map(({ userId }) => userId)).toEqual([user.id])
 })
 
 test('Koa routes are guarded: 401 without a subject, 403 when denied, 200 otherwise', async () => {
@@ -65,6 +66,7 @@ test('Koa routes are guarded: 401 without a subject, 403 when denied, 200 otherw
   app.use(koaAccess({ authorizer, subjectId: ctx => ctx.get('x-user') || undefined }))
   app.use(router.routes())
   const server = app.listen(0, '127.0.0.1')
+  await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const status = async (path: string, headers: Record<string, string>): Promise<number> =>
     (await fetch(`http://127.0.0.1:${port}${path}`, { headers })).status
