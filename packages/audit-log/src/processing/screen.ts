@@ -5,17 +5,17 @@ export const found = {
   notAscii: 4,
   colon: 8,
   equals: 16,
-  space: 32,
-  capitalJ: 64,
+  lessThan: 32,
+  space: 64,
   dash: 128,
-  lessThan: 1024,
+  capitalJ: 256,
   /** `_`, `-`, `.` or a capital A: what the tokens of well-known services have in front. */
-  serviceMark: 2048,
-  /** 13 digits or more with single spaces or dashes between them. */
-  manyDigits: 256,
+  serviceMark: 512,
+  /** 13 digits or more with nothing but spaces and dashes between them. */
+  manyDigits: 1024,
 } as const
 
-const [digit, none] = [512, 0]
+const [digit, none] = [2048, 0]
 const fewestDigits = 13
 
 const bits = new Uint16Array(128)
@@ -35,7 +35,6 @@ bits.fill(digit, 0x30, 0x3a)
 export function screen(text: string): number {
   let all = none
   let digits = 0
-  let gap = 0
   for (let at = 0; at < text.length; at++) {
     const code = text.charCodeAt(at)
     if (code > 127) {
@@ -46,9 +45,8 @@ export function screen(text: string): number {
     const bit = bits[code] ?? none
     all |= bit
     if (bit === digit) {
-      gap = 0
       if (++digits >= fewestDigits) all |= found.manyDigits
-    } else if (!(bit & (found.space | found.dash)) || ++gap > 1) digits = 0
+    } else if (!(bit & (found.space | found.dash))) digits = 0
   }
-  return all
+  return all & ~digit
 }
