@@ -1,5 +1,6 @@
 import { Ajv, type ErrorObject } from 'ajv'
 import { join, resolve } from 'node:path'
+import { readSetting } from './setting-file.ts'
 
 /** The settings of one process, all from the environment. */
 export interface Config {
@@ -80,16 +81,23 @@ const validate = new Ajv({ allErrors: true, strict: true }).compile({
 })
 
 /**
- * Reads the settings from the environment; an empty variable counts as not set.
+ * Reads the settings from the environment, each from its variable or from the file that `<NAME>_FILE` names; an empty
+ * variable counts as not set.
  *
  * @throws ConfigError `CONFIG_INVALID` that names every variable that is wrong and what was expected.
  */
 export function readConfig(env: NodeJS.ProcessEnv): Config {
   const names = Object.keys(variables) as Variable[]
-  const given = Object.fromEntries(names.flatMap(name => (env[name] ? [[name, env[name]]] : []))) as Partial<
-    Record<Variable, string>
-  >
+  const given: Partial<Record<Variable, string>> = {}
   const problems = new Set<string>()
+  for (const name of names) {
+    try {
+      const value = readSetting(env, name)
+      if (value !== undefined) given[name] = value
+    } catch (error) {
+      problems.add((error as Error).message)
+    }
+  }
   if (!validate(given)) for (const error of validate.errors ?? []) problems.add(describe(error))
   if (given.PORT && (Number(given.PORT) < 1 || Number(given.PORT) > 65_535)) problems.add(line('PORT'))
   for (const name of ['DATABASE_URL', 'DATABASE_LISTEN_URL', 'AMQP_URL'] as const) {
