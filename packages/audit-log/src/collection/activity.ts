@@ -84,7 +84,7 @@ function recorded(audit: ActivityRecorder, action: string, options: ActivityOpti
     const startedAt = performance.now()
     // Before the call, which may change its arguments.
     const resource = options.resource?.(args)
-    const before = chosen('arguments', options.arguments, [...args])
+    const before = chosen('arguments', options.arguments, args)
     const event = (outcome: Outcome, after: Facts): AuditEvent => ({
       id,
       action,

@@ -148,8 +148,8 @@ async function record(
     ...(chosen(options.requestBody, ctx) && { data: ctx.request.body }),
   }
   const events = requestEvents({ request, decisions, metadata: responseFacts(ctx) }, isRecorded)
-  await Promise.all(events.map(event => options.audit.recordDurably(event)))
   if (isRecorded && isStream(ctx.body)) watchStream(ctx, options.audit, request, startedAt)
+  await Promise.all(events.map(event => options.audit.recordDurably(event)))
 }
 
 /** A stream is sent after the middleware has ended; only one that breaks off needs a further row. */

@@ -30,10 +30,12 @@ beforeEach(() => {
 async function serve(
   use: (app: Koa, router: Router) => void,
   options: Partial<KoaAuditOptions> = {},
+  around?: Koa.Middleware,
 ): Promise<Serving> {
   const app = new Koa()
   const router = new Router()
   app.on('error', error => errors.push(error))
+  if (around) app.use(around)
   app.use(koaAudit({ audit: log, ...options }))
   use(app, router)
   app.use(router.routes())
@@ -156,6 +158,17 @@ describe('denials', () => {
     const { fetch } = await serve(app => app.use(ctx => ctx.throw(401)))
     expect((await fetch('GET', '/')).status).toBe(401)
     expect(log.rows[0]?.event).toMatchObject({ outcome: 'denied', request: { status: 401 } })
+  })
+
+  test('a denial that is hidden behind 404 is recorded as a denial', async () => {
+    const { fetch } = await serve(app => {
+      app.use(ctx => {
+        deny('document:read')
+        ctx.status = 404
+      })
+    })
+    await fetch('GET', '/')
+    expect(log.rows[0]?.event).toMatchObject({ outcome: 'denied', request: { status: 404 } })
   })
 
   test('granted decisions are kept when asked for', async () => {
@@ -317,6 +330,27 @@ describe('errors', () => {
     expect(log.rows[0]?.event.request?.status).toBe(status)
   })
 
+  test('an error that cannot be changed is thrown on as it is', async () => {
+    const error: Error = Object.freeze(new Error('frozen'))
+    let caught: unknown
+    const { fetch } = await serve(
+      app => {
+        app.use(() => {
+          throw error
+        })
+      },
+      {},
+      async (ctx, next) => {
+        await next().catch((thrown: unknown) => {
+          caught = thrown
+        })
+        ctx.status = 500
+      },
+    )
+    await fetch('POST', '/')
+    expect(caught).toBe(error)
+  })
+
   test('a request whose row cannot be stored is answered with 503, telling nothing of the inside', async () => {
     log.failure = new Error('connect ECONNREFUSED 10.0.0.5:5432')
     const { fetch } = await serve(app => app.use(ctx => (ctx.body = 'created')))
@@ -406,16 +440,18 @@ describe('the moment', () => {
     const { fetch } = await serve(
       app => {
         app.use(ctx => {
+          Object.assign(ctx.request, { body: { a: 1 } })
           ctx.body = stream
           stream.write('the first half')
         })
       },
-      { reads: true },
+      { reads: true, requestBody: true },
     )
     const response = await fetch('GET', '/report')
     await response.body?.cancel()
     await expect.poll(() => log.actions).toEqual(['http.request', 'http.response_aborted'])
     expect(log.rows[1]?.event).toMatchObject({ outcome: 'failure', severity: 'warn', request: { path: '/report' } })
+    expect(log.rows[1]?.event.request?.data).toBeUndefined()
     expect(log.rows[1]?.context).toEqual(log.rows[0]?.context)
   })
 
