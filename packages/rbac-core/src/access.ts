@@ -1,4 +1,4 @@
-import { hasBit, type Bits } from './bits.ts'
+import { hasBit } from './bits.ts'
 import type { PermissionCatalog } from './catalog.ts'
 import type { CompiledPolicy, Rights } from './compiled-policy.ts'
 import { decisions, type Decision } from './decision.ts'
@@ -66,8 +66,7 @@ export class SubjectAccess<Permission extends string> implements Access<Permissi
   readonly policy: CompiledPolicy<Permission>
   readonly holdings: Holdings
   readonly scoped: ReadonlyMap<string, Rights> | undefined
-  readonly permissions: Bits
-  readonly #roles: Bits
+  readonly rights: Rights
   readonly #lease: Lease
 
   constructor(
@@ -86,8 +85,7 @@ export class SubjectAccess<Permission extends string> implements Access<Permissi
     this.policy = policy
     this.holdings = holdings
     const rights = this.isActive ? everywhere : policy.nothing
-    this.#roles = rights.roles
-    this.permissions = this.isSuperuser ? policy.everything : rights.permissions
+    this.rights = this.isSuperuser ? policy.withEverything(rights) : rights
     this.scoped = this.isActive ? scoped : undefined
     this.#lease = lease
   }
@@ -108,13 +106,13 @@ export class SubjectAccess<Permission extends string> implements Access<Permissi
 
   holds(index: number, scope?: string): boolean {
     if (this.#lease.stale) return false
-    if (hasBit(this.permissions, index)) return true
+    if (hasBit(this.rights, index)) return true
     return scope !== undefined && this.#holdsIn(scope, index)
   }
 
   #holdsIn(scope: string, index: number): boolean {
     const rights = this.scoped?.get(scope)
-    return rights !== undefined && hasBit(rights.permissions, index)
+    return rights !== undefined && hasBit(rights, index)
   }
 
   can(permission: Permission, options?: ScopeOption): boolean {
@@ -133,10 +131,7 @@ export class SubjectAccess<Permission extends string> implements Access<Permissi
 
   hasRole(role: string, options?: ScopeOption): boolean {
     const index = this.policy.graph.indexOf(role)
-    if (index === undefined || this.#lease.stale) return false
-    if (hasBit(this.#roles, index)) return true
-    const rights = options?.scope === undefined ? undefined : this.scoped?.get(options.scope)
-    return rights !== undefined && hasBit(rights.roles, index)
+    return index !== undefined && this.holds(this.policy.firstRole + index, options?.scope)
   }
 
   assert(permission: Permission, options?: ScopeOption): void {

@@ -7,7 +7,9 @@ export interface PermissionCatalog<Name extends string = string> {
   /** Names this list of permissions, in this order: equal in every process that has the same catalog. */
   readonly hash: string
   has(name: string): name is Name
-  /** Returns the permission's index. Throws `UNKNOWN_PERMISSION`. */
+  /** Returns the index of a permission, or undefined for a name the catalog does not have. */
+  find(name: string): number | undefined
+  /** Returns the index of a permission. Throws `UNKNOWN_PERMISSION`. */
   indexOf(name: string): number
 }
 
@@ -70,6 +72,7 @@ export function catalogOf<Name extends string>(names: readonly Name[]): Permissi
     names: list,
     hash: createHash('sha256').update(JSON.stringify(list)).digest('base64url'),
     has: (name: string): name is Name => indexes.has(name),
+    find: (name: string): number | undefined => indexes.get(name),
     indexOf: (name: string): number => {
       const index = indexes.get(name)
       if (index === undefined) throw new UnknownPermissionError(String(name))
@@ -82,11 +85,13 @@ const longestName = 200
 const wellFormed = /^[^\s:*\p{C}]+:[^\s:*\p{C}]+$/u
 
 function checkName(name: string): void {
-  const field = `permissions ${JSON.stringify(String(name).slice(0, longestName))}`
-  if (typeof name !== 'string' || !wellFormed.test(name)) {
-    throw new InvalidDefinitionError(field, 'expected resource:action without spaces, control characters, ":" or "*"')
+  const refuse = (expected: string): never => {
+    throw new InvalidDefinitionError(`permissions ${JSON.stringify(String(name).slice(0, longestName))}`, expected)
   }
-  if (name.length > longestName) throw new InvalidDefinitionError(field, `is longer than ${longestName} characters`)
+  if (typeof name !== 'string' || !wellFormed.test(name)) {
+    refuse('expected resource:action without spaces, control characters, ":" or "*"')
+  }
+  if (name.length > longestName) refuse(`is longer than ${longestName} characters`)
   // Two spellings of one visible name must not be two permissions.
-  if (name.normalize('NFC') !== name) throw new InvalidDefinitionError(field, 'is not in Unicode normal form C')
+  if (name.normalize('NFC') !== name) refuse('is not in Unicode normal form C')
 }

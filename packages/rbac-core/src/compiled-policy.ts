@@ -8,12 +8,11 @@ import type { Policy, RoleAssignment, Subject } from './policy.ts'
 import { roleGraph, type RoleGraph } from './role-graph.ts'
 import { assertSeparated } from './separation.ts'
 
-/** What a set of roles amounts to. Equal sets of roles share one. */
-export interface Rights {
-  readonly permissions: Bits
-  /** The roles in effect, inherited ones included. */
-  readonly roles: Bits
-}
+/**
+ * What a set of roles amounts to, in one bit set: the permissions, and from `firstRole` on the roles in effect, inherited
+ * ones included. Equal sets of roles share one.
+ */
+export type Rights = Bits
 
 /** Sets of roles kept; a subject with another set costs a fresh union. */
 const keptRights = 4096
@@ -27,7 +26,8 @@ export class CompiledPolicy<Permission extends string = string> implements Polic
   /** What each role grants by itself. */
   readonly own: readonly Bits[]
   readonly inactive: Bits
-  readonly everything: Bits
+  /** The bit of the first role in `Rights`. */
+  readonly firstRole: number
   readonly nothing: Rights
   readonly #rights = new Map<string, Rights>()
 
@@ -36,13 +36,13 @@ export class CompiledPolicy<Permission extends string = string> implements Polic
     this.version = record.version
     this.record = record
     this.graph = roleGraph(record.roles, options)
-    this.everything = fullBits(catalog.names.length)
+    this.firstRole = emptyBits(catalog.names.length).length * 32
     const grants = compileGrants(catalog, record)
     if (options.strict && grants.unknown.length > 0) throw new UnknownPermissionError(grants.unknown[0]!)
     this.own = grants.own
     this.inactive = grants.inactive
     this.unknownPermissions = grants.unknown
-    this.nothing = { permissions: emptyBits(catalog.names.length), roles: emptyBits(record.roles.length) }
+    this.nothing = emptyBits(this.firstRole + record.roles.length)
   }
 
   accessFor(subject: Subject): Access<Permission> {
@@ -74,7 +74,8 @@ export class CompiledPolicy<Permission extends string = string> implements Polic
   }
 
   permissionsOf(role: string): readonly Permission[] {
-    return members(this.rightsOf([this.#roleIndex(role)]).permissions).map(index => this.catalog.names[index]!)
+    const rights = this.rightsOf([this.#roleIndex(role)])
+    return members(this.permissionsIn(rights)).map(index => this.catalog.names[index]!)
   }
 
   rolesWith(permission: Permission): readonly string[] {
@@ -118,16 +119,28 @@ export class CompiledPolicy<Permission extends string = string> implements Polic
     return active
   }
 
+  /** The rights of a superuser who holds these roles. */
+  withEverything(rights: Rights): Rights {
+    const all = rights.slice()
+    addBits(all, fullBits(this.catalog.names.length))
+    return all
+  }
+
+  permissionsIn(rights: Rights): Bits {
+    return rights.subarray(0, this.firstRole >>> 5)
+  }
+
   /** The union of these roles and all they inherit. */
   rightsOf(roles: readonly number[]): Rights {
     const key = [...new Set(roles)].sort((a, b) => a - b).join()
     const known = this.#rights.get(key)
     if (known !== undefined) return known
-    const reached = this.graph.reach(roles, true)
-    const permissions = emptyBits(this.catalog.names.length)
-    for (const role of members(reached)) addBits(permissions, this.own[role]!)
-    removeBits(permissions, this.inactive)
-    const rights: Rights = { permissions, roles: reached }
+    const rights = this.nothing.slice()
+    for (const role of members(this.graph.reach(roles, true))) {
+      addBits(rights, this.own[role]!)
+      setBit(rights, this.firstRole + role)
+    }
+    removeBits(rights, this.inactive)
     if (this.#rights.size >= keptRights) this.#rights.delete(this.#rights.keys().next().value!)
     this.#rights.set(key, rights)
     return rights
@@ -140,29 +153,41 @@ function compileGrants(
   record: PolicyRecord,
 ): { own: Bits[]; inactive: Bits; unknown: string[] } {
   const size = catalog.names.length
-  const sets = new Map<string, Bits>([['*', fullBits(size)]])
-  catalog.names.forEach((name, index) => {
-    const wildcard = `${name.slice(0, name.indexOf(':'))}:*`
-    const bits = sets.get(wildcard) ?? emptyBits(size)
-    setBit(bits, index)
-    sets.set(wildcard, bits)
-  })
-  const inactive = emptyBits(size)
-  for (const name of record.inactivePermissions) {
-    // A wildcard that is switched off grants nothing; the permissions it stands for keep their own state.
-    if (!sets.delete(name) && catalog.has(name)) setBit(inactive, catalog.indexOf(name))
-  }
   const off = new Set(record.inactivePermissions)
+  const inactive = emptyBits(size)
+  for (const name of off) {
+    const index = catalog.find(name)
+    if (index !== undefined) setBit(inactive, index)
+  }
   const unknown = new Set<string>()
+  let wildcards: Map<string, number[]> | undefined
   const own = record.roles.map(role => {
     const bits = emptyBits(size)
     for (const name of role.permissions) {
-      const set = sets.get(name)
-      if (set !== undefined) addBits(bits, set)
-      else if (catalog.has(name)) setBit(bits, catalog.indexOf(name))
-      else if (!off.has(name)) unknown.add(name)
+      const index = catalog.find(name)
+      if (index !== undefined) setBit(bits, index)
+      else {
+        wildcards ??= wildcardsOf(catalog)
+        const indexes = wildcards.get(name)
+        if (indexes === undefined) unknown.add(name)
+        // A wildcard that is switched off grants nothing; the permissions it stands for keep their own state.
+        else if (!off.has(name)) for (const index of indexes) setBit(bits, index)
+      }
     }
     return bits
   })
   return { own, inactive, unknown: [...unknown] }
+}
+
+function wildcardsOf(catalog: PermissionCatalog): Map<string, number[]> {
+  const all: number[] = []
+  const wildcards = new Map([['*', all]])
+  catalog.names.forEach((name, index) => {
+    all.push(index)
+    const wildcard = `${name.slice(0, name.indexOf(':'))}:*`
+    const indexes = wildcards.get(wildcard)
+    if (indexes === undefined) wildcards.set(wildcard, [index])
+    else indexes.push(index)
+  })
+  return wildcards
 }

@@ -47,7 +47,7 @@ function reasonFor(access: SubjectAccess<string>, index: number, scope: string |
   if (access.isSuperuser) return 'superuser'
   if (access.holds(index, scope)) return 'granted'
   if (hasBit(access.policy.inactive, index)) return 'inactive-permission'
-  const elsewhere = [...(access.scoped?.values() ?? [])].some(rights => hasBit(rights.permissions, index))
+  const elsewhere = [...(access.scoped?.values() ?? [])].some(rights => hasBit(rights, index))
   return elsewhere ? 'other-scope' : 'not-granted'
 }
 
@@ -68,7 +68,7 @@ function grantingPaths(access: SubjectAccess<string>, index: number, scope: stri
 function nearestRoles(access: SubjectAccess<string>, granting: Bits): string[] {
   const { policy } = access
   return members(granting)
-    .map(role => ({ role, added: countMissing(policy.rightsOf([role]).permissions, access.permissions) }))
+    .map(role => ({ role, added: countMissing(policy.permissionsIn(policy.rightsOf([role])), access.rights) }))
     .sort((a, b) => a.added - b.added)
     .map(({ role }) => policy.graph.names[role]!)
 }

@@ -85,8 +85,15 @@ function createGuard(catalog: PermissionCatalog, requirement: Requirement, optio
   }
   const fixedScope = typeof scope === 'string' ? scope : undefined
 
-  const allows = (access: Access, asked?: ScopeOption): boolean =>
-    compiled.test(access, asked?.scope ?? fixedScope) || (access.isSuperuser && !access.stale)
+  const index = typeof requirement === 'string' ? catalog.indexOf(requirement) : undefined
+  const { test } = compiled
+
+  const allows = (access: Access, asked?: ScopeOption): boolean => {
+    const at = asked === undefined ? fixedScope : (asked.scope ?? fixedScope)
+    // The usual case, without another call between: one permission, of this very catalog.
+    if (index !== undefined && access.catalog === catalog) return access.holds(index, at)
+    return test(access, at) || (access.isSuperuser && !access.stale)
+  }
 
   const enforce = (access: Access | undefined, asked?: ScopeOption): void => {
     const at = asked?.scope ?? fixedScope

@@ -211,7 +211,7 @@ describe('assert', () => {
 })
 
 test('subjects with equal sets of roles share one bit set', () => {
-  const one = access({ roles: ['viewer', 'editor'] }) as unknown as { permissions: Uint32Array }
-  const two = access({ roles: ['editor', 'viewer', 'viewer'] }) as unknown as { permissions: Uint32Array }
-  expect(one.permissions).toBe(two.permissions)
+  const one = access({ roles: ['viewer', 'editor'] }) as unknown as { rights: Uint32Array }
+  const two = access({ roles: ['editor', 'viewer', 'viewer'] }) as unknown as { rights: Uint32Array }
+  expect(one.rights).toBe(two.rights)
 })
