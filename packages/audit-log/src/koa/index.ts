@@ -1,2 +1,3 @@
+export type { RequestRecorder } from '../collection/request.ts'
 export { koaAudit, type KoaAuditOptions } from './koa-audit.ts'
 export type { KoaContextLike, KoaMiddlewareLike } from './koa-like.ts'
