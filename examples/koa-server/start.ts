@@ -29,7 +29,7 @@ if (build.status !== 0) process.exit(build.signal ? 130 : 1)
 process.chdir(import.meta.dirname)
 process.env.LOG_LEVEL ??= 'warn'
 process.env.RUN_WORKER ??= 'true'
-const { serve } = (await import('./dist/serve.js')) as { serve: typeof Serve }
+const { serve } = (await import(new URL('dist/serve.js', import.meta.url).href)) as { serve: typeof Serve }
 await serve({
   onProgress: progress,
   onListening: ({ firstAdministrator }, address) => {

@@ -7,7 +7,7 @@ import { problems } from './problem.ts'
 import { documentRoutes } from './routes/documents.ts'
 import { sessionRoutes } from './routes/session.ts'
 import { userRoutes } from './routes/users.ts'
-import { readSession, type CurrentSession } from './session.ts'
+import { currentSession, readSession } from './session.ts'
 import type { System } from './system.ts'
 
 /** The way of a request: who is it, what may they do, do it, and keep the proof. */
@@ -19,13 +19,15 @@ export function createApp(system: System): Koa {
   app.use(
     koaAudit({
       audit,
-      actor: ctx =>
-        ctx.state.session ? { id: (ctx.state.session as CurrentSession).userId, type: 'user' } : undefined,
-      sessionId: ctx => (ctx.state.session as CurrentSession | undefined)?.token,
+      actor: ctx => {
+        const session = currentSession(ctx)
+        return session && { id: session.userId, type: 'user' }
+      },
+      sessionId: ctx => currentSession(ctx)?.token,
     }),
   )
   app.use(readSession(sessions))
-  app.use(koaAccess({ authorizer, subjectId: ctx => (ctx.state.session as CurrentSession | undefined)?.userId }))
+  app.use(koaAccess({ authorizer, subjectId: ctx => currentSession(ctx)?.userId }))
   app.use(bodyParser({ enableTypes: ['json'], jsonLimit: '1mb' }))
   for (const routes of [sessionRoutes(system), documentRoutes(system), userRoutes(system)]) {
     app.use(routes.routes())

@@ -44,19 +44,15 @@ const steps: readonly (readonly [name: string, config: Knex.MigratorConfig])[] =
 
 /**
  * Brings the database up to date. Processes that start together take turns, by an advisory lock that ends with its
- * connection; knex's own lock row outlives a killed process, so whoever holds ours clears it.
+ * transaction; knex's own lock row outlives a killed process, so whoever holds ours clears it.
  */
 export async function migrate(knex: Knex, onProgress: (step: string) => void): Promise<void> {
-  const connection = (await knex.client.acquireConnection()) as object
-  try {
-    await knex.raw(`select pg_advisory_lock(hashtext('koa-server migrations'))`).connection(connection)
+  await knex.transaction(async turn => {
+    await turn.raw(`select pg_advisory_xact_lock(hashtext('koa-server migrations'))`)
     for (const [name, config] of steps) {
       onProgress(`migrating ${name}`)
       await knex.migrate.forceFreeMigrationsLock(config)
       await knex.migrate.latest(config)
     }
-  } finally {
-    await knex.raw(`select pg_advisory_unlock(hashtext('koa-server migrations'))`).connection(connection)
-    await knex.client.releaseConnection(connection)
-  }
+  })
 }

@@ -26,8 +26,8 @@ export function problems(log: Logger): Middleware {
   return async function problems(ctx, next) {
     try {
       await next()
-      if (ctx.body == null && ctx.status === 404) throw new Problem(404, 'NOT_FOUND', 'There is nothing here')
-      if (ctx.body == null && ctx.status === 405) throw new Problem(405, 'METHOD_NOT_ALLOWED', 'Not by this method')
+      if (isEmpty(ctx) && ctx.status === 404) throw new Problem(404, 'NOT_FOUND', 'There is nothing here')
+      if (isEmpty(ctx) && ctx.status === 405) throw new Problem(405, 'METHOD_NOT_ALLOWED', 'Not by this method')
     } catch (error) {
       const problem = error instanceof Problem ? error : concealed(error)
       if (problem.status >= 500) log.error({ err: error, method: ctx.method, path: ctx.path }, 'request failed')
@@ -42,6 +42,10 @@ export function problems(log: Logger): Middleware {
       })
     }
   }
+}
+
+function isEmpty({ body }: { readonly body: unknown }): boolean {
+  return body === undefined || body === null
 }
 
 /** What a client may read of an error that was not meant for it. */

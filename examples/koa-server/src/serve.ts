@@ -17,7 +17,13 @@ export function serve({ onProgress, onListening }: ServeOptions = {}): Promise<v
     ...(onProgress && { onProgress }),
     async begin(system, resources) {
       if (system.config.runWorker) await beginAnnouncing(system, resources)
-      const server = await listenAsConfigured(system.config, createApp(system).callback())
+      const handle = createApp(system).callback()
+      const server = await listenAsConfigured(system.config, (request, response) => {
+        // Koa answers errors by itself; its promise only tells when it is done.
+        handle(request, response).catch((error: unknown) => {
+          system.log.error({ err: error }, 'the answer was not sent')
+        })
+      })
       resources.defer(async () => {
         system.lifecycle.draining = true
         await server.drain(system.config.drainMs)

@@ -1,5 +1,5 @@
 import type { Session, Sessions } from '@countersign/cache-adapter'
-import type { Context, Middleware } from 'koa'
+import type { Middleware } from 'koa'
 import { Problem } from './problem.ts'
 
 export interface CurrentSession extends Session {
@@ -21,9 +21,14 @@ export function readSession(sessions: Sessions): Middleware {
   }
 }
 
+/** The session of the request, if it came with one. */
+export function currentSession(ctx: { readonly state: unknown }): CurrentSession | undefined {
+  return (ctx.state as { session?: CurrentSession }).session
+}
+
 /** The session of the request, for a handler that stands behind a guard. */
-export function sessionOf(ctx: Context): CurrentSession {
-  const session = ctx.state.session as CurrentSession | undefined
+export function sessionOf(ctx: { readonly state: unknown }): CurrentSession {
+  const session = currentSession(ctx)
   if (!session) throw new Problem(401, 'UNAUTHENTICATED', 'Sign in first')
   return session
 }

@@ -12,8 +12,7 @@ export function reader<T>(schema: JSONSchemaType<T>): (value: unknown) => T {
     if (validate(value)) return value
     const errors = (validate.errors ?? []).map(error => ({
       field:
-        error.instancePath.slice(1) ||
-        String(error.params['missingProperty'] ?? error.params['additionalProperty'] ?? ''),
+        error.instancePath.slice(1) || String(error.params.missingProperty ?? error.params.additionalProperty ?? ''),
       message: error.message ?? 'is wrong',
     }))
     throw new Problem(422, 'INVALID_INPUT', 'The input is not valid', errors)

@@ -63,7 +63,7 @@ test('Koa routes are guarded: 401 without a subject, 403 when denied, 200 otherw
   await authorizer.accessFor(user.id, { atLeast: token })
 
   const app = new Koa()
-  app.use(koaAccess({ authorizer, subjectId: ctx => ctx.get('x-user') || undefined }))
+  app.use(koaAccess({ authorizer, subjectId: (ctx: Koa.Context) => ctx.get('x-user') || undefined }))
   app.use(router.routes())
   const server = app.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -45,9 +45,10 @@ export function documentRoutes({ knex, outbox }: System): Router {
   router.get('/', requirePermission('document:read'), async ctx => {
     const { limit = '50', ...rest } = ctx.query
     const page = readPage({ limit: Number(limit), ...rest })
-    const query = Document.query(knex).orderBy('id', 'desc').limit(page.limit)
-    if (page.before !== undefined) query.where('id', '<', page.before)
-    ctx.body = { documents: await query }
+    const before = page.before ?? 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+    ctx.body = {
+      documents: await Document.query(knex).where('id', '<', before).orderBy('id', 'desc').limit(page.limit),
+    }
   })
 
   router.get('/:id', requirePermission('document:read'), async ctx => {

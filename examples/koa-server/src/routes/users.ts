@@ -1,3 +1,4 @@
+import { RbacError } from '@countersign/rbac-core'
 import { koaGuards } from '@countersign/rbac-core/koa'
 import Router from '@koa/router'
 import { hashPassword } from '../password.ts'
@@ -35,25 +36,37 @@ export function userRoutes({ knex, roles }: System): Router {
   router.post('/', requirePermission('user:manage'), async ctx => {
     const { password, ...input } = readNew(ctx.request.body)
     const row = { ...input, password_hash: await hashPassword(password) }
-    const [user] = await knex('users').insert(row).onConflict().ignore().returning(visible)
+    const [user] = await knex('users').insert(row).onConflict().ignore().returning<object[]>(visible)
     if (!user) throw new Problem(409, 'USER_EXISTS', 'The user name or the address is taken')
     ctx.status = 201
-    ctx.body = user as object
+    ctx.body = user
   })
 
   router.put('/:id/roles/:role', requirePermission('user:manage'), async ctx => {
-    await knex.transaction(transaction =>
-      roles.assign(readId(ctx.params.id), readRole(ctx.params.role), { grantedBy: sessionOf(ctx).userId, transaction }),
-    )
+    const grantedBy = sessionOf(ctx).userId
+    await explained(roles.assign(readId(ctx.params.id), readRole(ctx.params.role), { grantedBy }))
     ctx.status = 204
   })
 
   router.delete('/:id/roles/:role', requirePermission('user:manage'), async ctx => {
-    await knex.transaction(transaction =>
-      roles.unassign(readId(ctx.params.id), readRole(ctx.params.role), { transaction }),
-    )
+    await explained(roles.unassign(readId(ctx.params.id), readRole(ctx.params.role)))
     ctx.status = 204
   })
 
   return router
+}
+
+/** How the client is told that roles forbid what it asked for. */
+const refusals = new Map<string, readonly [status: number, title: string]>([
+  ['UNKNOWN_USER', [404, 'There is no such user']],
+  ['UNKNOWN_ROLE', [404, 'There is no such role']],
+  ['SEPARATION_OF_DUTY', [409, 'The user holds a role that must not be held together with this one']],
+  ['GRANT_NOT_HELD', [403, 'Nobody may grant what they do not hold']],
+])
+
+async function explained<T>(change: Promise<T>): Promise<T> {
+  return change.catch((error: unknown) => {
+    const refusal = RbacError.isInstance(error) ? refusals.get(error.code) : undefined
+    throw refusal && RbacError.isInstance(error) ? new Problem(refusal[0], error.code, refusal[1]) : error
+  })
 }
