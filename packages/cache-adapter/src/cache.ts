@@ -3,7 +3,7 @@ import { CacheClosedError, CacheValueTooLargeError, InvalidCacheInputError } fro
 import { refuseSelfLoad, type Flight } from './flight.ts'
 import { storageKey } from './key.ts'
 import { obtain, refresh, type LoadContext, type Loader } from './load.ts'
-import { lookUp, lookUpMany, versionKey, type Found, type Realm } from './lookup.ts'
+import { lookUp, lookUpMany, type Found, type Realm } from './lookup.ts'
 import { freshUntil, planOf, type EntryOptions, type LoadOptions, type Plan } from './options.ts'
 import type { EncodedValue } from './value.ts'
 import { ensureVersion, versionIn } from './version.ts'
@@ -147,7 +147,7 @@ export class NamespaceCache<V> implements Cache<V> {
     realm.assertOpen()
     const isOutdated = (flight: Flight): boolean => flight.base === realm.base
     realm.flights.detach(isOutdated)
-    await realm.invalidations.delete(versionKey(realm))
+    await realm.invalidations.delete(realm.versionKey)
     realm.flights.detach(isOutdated)
   }
 
@@ -213,7 +213,7 @@ export class NamespaceCache<V> implements Cache<V> {
 
   async #store(at: string, encoded: EncodedValue, plan: Plan, start: number): Promise<void> {
     const { store, reader, base } = this.#realm
-    const versionAt = versionKey(this.#realm)
+    const versionAt = this.#realm.versionKey
     const tags = await Promise.all(plan.tags.map(async key => ({ key, id: await this.#currentVersion(base + key) })))
     const fresh = freshUntil(start, plan)
     const entry: Entry = {
@@ -227,10 +227,10 @@ export class NamespaceCache<V> implements Cache<V> {
     const ttlMs = Math.max(1, plan.ttlMs + plan.graceMs)
     for (let attempt = 1; ; attempt += 1) {
       const version = (this.#lastVersion ??= await this.#currentVersion(versionAt))
-      const [, [seen]] = await Promise.all([
-        store.set(at, encodeEntry(at, { ...entry, version }), { ttlMs }),
-        reader.read([versionAt]),
-      ])
+      // Asked for first, so that both leave in one packet.
+      const reading = reader.read([versionAt])
+      await store.set(at, encodeEntry(at, { ...entry, version }), { ttlMs })
+      const [seen] = await reading
       if (seen instanceof Error) throw seen
       if (versionIn(versionAt, seen) === version) return
       // Somebody cleared the namespace: what was just stored is void, so it is stored again under the new version.

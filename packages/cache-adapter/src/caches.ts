@@ -94,7 +94,18 @@ export function createCaches(options: CachesOptions): Caches {
     const { schema, ...defaults } = own
     const codec = new ValueCodec(schema)
     const base = keyBase(prefix, schemaVersion, name)
-    const realm: Realm = { base, store, reader, clock, flights, invalidations, recorder, codec, assertOpen }
+    const realm: Realm = {
+      base,
+      versionKey: `${base}v`,
+      store,
+      reader,
+      clock,
+      flights,
+      invalidations,
+      recorder,
+      codec,
+      assertOpen,
+    }
     return new NamespaceCache<V>(realm, { ...options.defaults, ...defaults })
   }
   // Names with ~ cannot be those of an application.

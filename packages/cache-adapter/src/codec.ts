@@ -24,20 +24,27 @@ export class ValueCodec {
   }
 
   /** @throws INVALID_CACHE_INPUT for what is not JSON or bytes, or would not be accepted when it is read again */
-  async encode(value: unknown): Promise<EncodedValue> {
+  encode(value: unknown): EncodedValue | Promise<EncodedValue> {
+    return this.#schema ? this.#encodeChecked(value) : encodeValue(value)
+  }
+
+  /** Waits for nothing where nothing is to be waited for: this is on the path of every read. */
+  decode(encoded: EncodedValue): Decoded | Promise<Decoded> {
+    const value = decodeValue(encoded)
+    return this.#schema || value instanceof Promise ? this.#checked(value) : { ok: true, value }
+  }
+
+  async #encodeChecked(value: unknown): Promise<EncodedValue> {
     const encoded = await encodeValue(value)
-    if (this.#schema) {
-      const decoded = await this.decode(encoded)
-      if (!decoded.ok) throw new InvalidCacheInputError('value', `does not fit its schema: ${decoded.issues}`)
-    }
+    const decoded = await this.decode(encoded)
+    if (!decoded.ok) throw new InvalidCacheInputError('value', `does not fit its schema: ${decoded.issues}`)
     return encoded
   }
 
-  async decode(encoded: EncodedValue): Promise<Decoded> {
-    const value = decodeValue(encoded)
-    const plain: unknown = value instanceof Promise ? await value : value
-    if (!this.#schema) return { ok: true, value: plain }
-    const result = await this.#schema['~standard'].validate(plain)
+  async #checked(decoding: unknown): Promise<Decoded> {
+    const value: unknown = await decoding
+    if (!this.#schema) return { ok: true, value }
+    const result = await this.#schema['~standard'].validate(value)
     if (result.issues) return { ok: false, issues: result.issues.map(issue => issue.message).join(', ') }
     return { ok: true, value: result.value }
   }

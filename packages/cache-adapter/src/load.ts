@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { emptyEntry, encodeEntry, kinds, type Entry, type TagVersion } from './entry.ts'
 import { CacheValueTooLargeError, LoadTimeoutError } from './errors.ts'
 import type { Flight } from './flight.ts'
-import { lookUp, versionKey, type Found, type Realm, type SeenVersions } from './lookup.ts'
+import { lookUp, type Found, type Realm, type SeenVersions } from './lookup.ts'
 import { freshUntil, type Plan } from './options.ts'
 import type { CasToken } from './store.ts'
 import type { EncodedValue } from './value.ts'
@@ -85,7 +85,7 @@ async function acquire(
 ): Promise<Lease | 'taken' | undefined> {
   try {
     const [version, tags] = await Promise.all([
-      seen.namespace ?? ensureVersion(realm.store, realm.reader, versionKey(realm)),
+      seen.namespace ?? ensureVersion(realm.store, realm.reader, realm.versionKey),
       Promise.all(
         plan.tags.map(async tag => {
           const id = seen.tags.get(tag) ?? (await ensureVersion(realm.store, realm.reader, realm.base + tag))

@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
-import type { ValueCodec } from './codec.ts'
-import { decodeEntry, kinds, type Entry } from './entry.ts'
+import type { Decoded, ValueCodec } from './codec.ts'
+import { decodeEntry, kinds, type Entry, type TagVersion } from './entry.ts'
 import type { Flights } from './flight.ts'
 import type { Invalidations } from './invalidations.ts'
 import type { Reader, ReadResult } from './reader.ts'
@@ -12,6 +12,8 @@ import { versionIn } from './version.ts'
 export interface Realm {
   /** The start of all its keys. */
   readonly base: string
+  /** Where its version is stored. */
+  readonly versionKey: string
   readonly store: CacheStore
   readonly reader: Reader
   readonly clock: Clock
@@ -45,10 +47,7 @@ export type Found =
   | { readonly state: 'unavailable'; readonly error: unknown }
 
 const noTags: readonly string[] = []
-
-export function versionKey(realm: Realm): string {
-  return `${realm.base}v`
-}
+const noTagVersions: readonly TagVersion[] = []
 
 /** Reads one key with the versions it depends on, in one batch if its tags are known beforehand. */
 export async function lookUp(realm: Realm, key: string, tags: readonly string[] = noTags): Promise<Found> {
@@ -57,42 +56,53 @@ export async function lookUp(realm: Realm, key: string, tags: readonly string[] 
 }
 
 /** Reads many keys: one batch, and a second one for the tags of their entries that were not named beforehand. */
-export async function lookUpMany(realm: Realm, keys: readonly string[], tags: readonly string[]): Promise<Found[]> {
-  const versionAt = versionKey(realm)
-  const tagKeys = tags.length === 0 ? tags : tags.map(tag => realm.base + tag)
-  const wanted = [versionAt, ...tagKeys, ...keys]
-  const results = await realm.reader.read(wanted)
-  const versions = new Map<string, ReadResult>()
-  const more = new Set<string>()
-  for (let index = 0; index <= tagKeys.length; index += 1) versions.set(wanted[index]!, results[index])
-  const entries = keys.map((key, index) => {
-    const stored = results[index + 1 + tagKeys.length]
-    if (!stored || stored instanceof Error) return undefined
-    const entry = decodeEntry(key, stored.value)
-    if (!entry) realm.recorder.failed(key, 'get', new Error('the stored bytes are not what was written'))
-    for (const tag of entry?.tags ?? []) if (!versions.has(realm.base + tag.key)) more.add(realm.base + tag.key)
-    return entry
-  })
-  if (more.size > 0) {
-    const names = [...more]
-    const answers = await realm.reader.read(names)
-    names.forEach((name, index) => versions.set(name, answers[index]))
+export async function lookUpMany(
+  realm: Realm,
+  keys: readonly string[],
+  tags: readonly string[],
+): Promise<readonly Found[]> {
+  const { base, reader } = realm
+  const wanted = [realm.versionKey, ...keys]
+  for (const tag of tags) wanted.push(base + tag)
+  const results = await reader.read(wanted)
+  const [version] = results
+  const tagResults = new Map<string, ReadResult>()
+  tags.forEach((tag, index) => tagResults.set(tag, results[1 + keys.length + index]))
+
+  const entries = keys.map((key, index) => entryIn(realm, key, results[index + 1]))
+  const more = entries.flatMap(entry => entry?.tags ?? noTagVersions).filter(tag => !tagResults.has(tag.key))
+  if (more.length > 0) {
+    const names = [...new Set(more.map(tag => tag.key))]
+    const answers = await reader.read(names.map(name => base + name))
+    names.forEach((name, index) => tagResults.set(name, answers[index]))
   }
-  const found = keys.map(async (key, index) => {
+  const seen = {
+    namespace: versionIn(realm.versionKey, version),
+    tags: new Map(Array.from(tagResults, ([tag, result]) => [tag, versionIn(base + tag, result)])),
+  }
+  const found = keys.map((key, index) => {
+    const stored = results[index + 1]
     const entry = entries[index]
-    const depends = [versionAt, ...tagKeys, ...(entry?.tags ?? []).map(tag => realm.base + tag.key)]
-    const stored = results[index + 1 + tagKeys.length]
-    const error = stored instanceof Error ? stored : depends.map(name => versions.get(name)).find(isError)
+    const dependencies = entry && entry.tags.length > 0 ? [...tags, ...entry.tags.map(tag => tag.key)] : tags
+    const error = [version, stored, ...dependencies.map(tag => tagResults.get(tag))].find(isError)
     if (error) return unavailable(realm, key, error)
-    if (realm.invalidations.cover([key, ...depends]))
+    if (realm.invalidations.cover([key, realm.versionKey, ...dependencies.map(tag => base + tag)])) {
       return unavailable(realm, key, new Error('its deletion is pending'))
-    const seen: SeenVersions = {
-      namespace: versionIn(versionAt, versions.get(versionAt)),
-      tags: new Map(depends.slice(1).map(name => [name.slice(realm.base.length), versionIn(name, versions.get(name))])),
     }
-    return judge(realm, key, entry, (stored as { cas: CasToken } | undefined)?.cas, seen)
+    return judge(realm, key, entry, stored instanceof Error ? undefined : stored?.cas, seen)
   })
-  return Promise.all(found)
+  return found.every(isFound) ? found : Promise.all(found.map(async one => one))
+}
+
+function entryIn(realm: Realm, key: string, stored: ReadResult): Entry | undefined {
+  if (!stored || stored instanceof Error) return undefined
+  const entry = decodeEntry(key, stored.value)
+  if (!entry) realm.recorder.failed(key, 'get', new Error('the stored bytes are not what was written'))
+  return entry
+}
+
+function isFound(found: Found | Promise<Found>): found is Found {
+  return !(found instanceof Promise)
 }
 
 function isError(result: ReadResult): result is Error {
@@ -105,32 +115,28 @@ function unavailable(realm: Realm, key: string, error: Error): Found {
 }
 
 /** Decides what an entry is worth now. */
-async function judge(
+function judge(
   realm: Realm,
   key: string,
   entry: Entry | undefined,
   cas: CasToken | undefined,
   seen: SeenVersions,
-): Promise<Found> {
+): Found | Promise<Found> {
   const now = realm.clock.now()
   if (!entry || !cas || now >= entry.expiresAt || !isCurrent(entry, seen)) return { state: 'miss', cas, seen }
-  switch (entry.kind) {
-    case kinds.absent:
-      return { state: 'absent' }
-    case kinds.lease:
-      return { state: 'leased', leaseId: entry.leaseId, cas, seen }
-    case kinds.value: {
-      const decoded = await realm.codec.decode(entry)
-      if (!decoded.ok) {
-        realm.recorder.refused(key, 'schema')
-        return { state: 'miss', cas, seen }
-      }
-      if (now < entry.freshUntil) return { state: 'hit', entry, value: decoded.value }
-      return { state: 'stale', entry, value: decoded.value, cas, seen }
-    }
-    case kinds.version:
+  if (entry.kind === kinds.absent) return { state: 'absent' }
+  if (entry.kind === kinds.lease) return { state: 'leased', leaseId: entry.leaseId, cas, seen }
+  if (entry.kind === kinds.version) return { state: 'miss', cas, seen }
+  const use = (decoded: Decoded): Found => {
+    if (!decoded.ok) {
+      realm.recorder.refused(key, 'schema')
       return { state: 'miss', cas, seen }
+    }
+    if (now < entry.freshUntil) return { state: 'hit', entry, value: decoded.value }
+    return { state: 'stale', entry, value: decoded.value, cas, seen }
   }
+  const decoded = realm.codec.decode(entry)
+  return decoded instanceof Promise ? decoded.then(use) : use(decoded)
 }
 
 function isCurrent(entry: Entry, seen: SeenVersions): boolean {

@@ -19,9 +19,11 @@ export class Reader {
   /** Reads the keys in one batch and answers in their order; it never rejects. */
   async read(keys: readonly string[]): Promise<readonly ReadResult[]> {
     const batch = this.#gathering ?? this.#open()
+    const alone = batch.keys.length === 0
     const positions = keys.map(key => batch.add(key))
     if (batch.keys.length >= maxBatchKeys) this.#send(batch)
     const results = await batch.results
+    if (alone && results.length === keys.length) return results
     return positions.map(position => results[position])
   }
 

@@ -20,9 +20,12 @@ const expand: (bytes: Uint8Array, options: { maxOutputLength: number }) => Promi
  *
  * @throws InvalidCacheInputError for a value that is not JSON: undefined, a function, a bigint, a circle, NaN.
  */
-export async function encodeValue(value: unknown): Promise<EncodedValue> {
+export function encodeValue(value: unknown): EncodedValue | Promise<EncodedValue> {
   const plain = value instanceof Uint8Array ? { encoding: raw, body: Uint8Array.from(value) } : encodeJson(value)
-  if (plain.body.length <= compressFrom) return plain
+  return plain.body.length <= compressFrom ? plain : shrink(plain)
+}
+
+async function shrink(plain: EncodedValue): Promise<EncodedValue> {
   const smaller = await compress(plain.body, { level: 1 })
   return smaller.length < plain.body.length ? { encoding: plain.encoding | deflated, body: smaller } : plain
 }
@@ -38,7 +41,7 @@ function encodeJson(value: unknown): EncodedValue {
   return { encoding: 0, body: Buffer.from(text) }
 }
 
-/** Reads a value; each call makes a new one, so that no two callers share an object. */
+/** Reads a value, or a promise of one that is deflated; each call makes a new one, so that no two callers share it. */
 export function decodeValue({ encoding, body }: EncodedValue): unknown {
   if (encoding & deflated) return inflate(encoding, body)
   if (encoding & raw) return Uint8Array.from(body)

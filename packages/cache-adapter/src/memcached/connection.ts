@@ -12,10 +12,15 @@ export interface ConnectionOptions {
 }
 
 export interface ReplyHandler {
-  /** A quiet request has many answers; the one without a body is its last. */
-  readonly quiet: boolean
-  reply(response: Response): void
+  /** Takes an answer, and tells whether it was the last one to this request. */
+  reply(response: Response): boolean
   fail(error: Error): void
+}
+
+interface Request {
+  readonly handler: ReplyHandler
+  readonly startedAt: number
+  readonly bytes: number
 }
 
 /** What memjs 1.3.2 keeps on a Server without declaring it; a test fails when it moves. */
@@ -37,8 +42,8 @@ export class Connection extends Server {
   readonly #timeoutMs: number
   readonly #onFailure: (error: Error) => void
   readonly #internals: Internals
-  /** The requests under way, oldest first, and when each was made. */
-  readonly #startedAt = new Map<number, number>()
+  /** The requests under way by their number, oldest first. */
+  readonly #requests = new Map<number, Request>()
   /** Numbers the requests. memjs counts on until the number is negative, and then fails for ever. */
   protected lastOpaque = 0
   #outbox: Buffer[] = []
@@ -56,7 +61,7 @@ export class Connection extends Server {
     this.#internals.password = options.password
   }
 
-  /** Sends a request; exactly one of the last reply and `fail` reaches the handler. */
+  /** Sends a request; exactly one of the last `reply` and `fail` reaches the handler. */
   request(makeFrame: (opaque: number) => Buffer, handler: ReplyHandler): void {
     const opaque = (this.lastOpaque = this.lastOpaque >= maxOpaque ? 1 : this.lastOpaque + 1)
     const frame = makeFrame(opaque)
@@ -65,23 +70,18 @@ export class Connection extends Server {
       return
     }
     this.#bytesUnderWay += frame.length
-    const settle = (): void => {
-      this.#bytesUnderWay -= frame.length
-      this.#startedAt.delete(opaque)
-    }
-    const onResponse = (response: Response): void => {
-      if (!handler.quiet || response.header.totalBodyLength === 0) settle()
-      handler.reply(response)
-    }
-    onResponse.quiet = handler.quiet
-    this.onResponse(opaque, onResponse)
-    this.onError(opaque, error => {
-      settle()
-      handler.fail(error)
-    })
-    this.#startedAt.set(opaque, performance.now())
+    this.#requests.set(opaque, { handler, startedAt: performance.now(), bytes: frame.length })
     this.#timer ??= setTimeout(this.#checkDeadline, this.#timeoutMs)
     this.write(frame)
+  }
+
+  /** Called by memjs for each answer, instead of its own bookkeeping. */
+  respond(response: Response): void {
+    const { opaque } = response.header
+    const request = this.#requests.get(opaque)
+    if (!request?.handler.reply(response)) return
+    this.#requests.delete(opaque)
+    this.#bytesUnderWay -= request.bytes
   }
 
   /** Gathers what is written in one turn of the event loop and hands it to the socket together. */
@@ -103,13 +103,16 @@ export class Connection extends Server {
   /** Ends the connection and fails every request on it. */
   override error(cause: unknown): void {
     const error = cause instanceof Error ? cause : new Error(String(cause))
-    const hadRequests = this.#startedAt.size > 0
+    const requests = [...this.#requests.values()]
+    this.#requests.clear()
+    this.#bytesUnderWay = 0
+    this.#outbox = []
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#outbox = []
     this.#internals.responseBuffer = Buffer.alloc(0)
     super.error(error)
-    if (hadRequests) this.#onFailure(error)
+    if (requests.length > 0) this.#onFailure(error)
+    for (const { handler } of requests) handler.fail(error)
   }
 
   /** memjs' listeners act on whatever socket is current and forget the requests when the server closes. */
@@ -140,9 +143,9 @@ export class Connection extends Server {
     // What has arrived while the event loop was busy is read before anybody is called late.
     setImmediate(() => {
       this.#timer = undefined
-      const [oldest] = this.#startedAt.values()
-      if (oldest === undefined) return
-      const waitedMs = performance.now() - oldest
+      const [oldest] = this.#requests.values()
+      if (!oldest) return
+      const waitedMs = performance.now() - oldest.startedAt
       if (waitedMs >= this.#timeoutMs) this.error(new Error(`no answer within ${this.#timeoutMs} ms`))
       else this.#timer = setTimeout(this.#checkDeadline, this.#timeoutMs - waitedMs)
     })

@@ -90,7 +90,7 @@ export function memcachedStore(options: MemcachedStoreOptions): MemcachedStore {
   return {
     maxValueBytes,
     servers: () => nodes.map(node => ({ server: node.label, breaker: node.state })),
-    get: keys => readFrom(keys, nodeOf),
+    get: async keys => readFrom(keys, nodeOf),
     async set(key: string, value: Uint8Array, { ttlMs, ifUnchanged }: SetOptions): Promise<SetResult> {
       checkValue(value)
       return nodeOf(key).set(key, value, checkMs('ttlMs', ttlMs), ifUnchanged as Uint8Array | undefined)
@@ -109,10 +109,7 @@ export function memcachedStore(options: MemcachedStoreOptions): MemcachedStore {
 }
 
 /** Asks each server for its share of the keys, and puts the answers back in the order of the keys. */
-async function readFrom(
-  keys: readonly string[],
-  nodeOf: (key: string) => MemcachedNode,
-): Promise<(StoredEntry | Error | undefined)[]> {
+async function readFrom(keys: readonly string[], nodeOf: (key: string) => MemcachedNode): Promise<ReadResults> {
   const shares = new Map<MemcachedNode, number[]>()
   keys.forEach((key, position) => {
     const node = nodeOf(key)
@@ -120,17 +117,26 @@ async function readFrom(
     if (share) share.push(position)
     else shares.set(node, [position])
   })
-  const results = new Array<StoredEntry | Error | undefined>(keys.length).fill(undefined)
+  const [only] = shares.keys()
+  if (only && shares.size === 1) return ask(only, keys)
+  const results: ReadResults = new Array<undefined>(keys.length).fill(undefined)
   await Promise.all(
     Array.from(shares, async ([node, positions]) => {
-      try {
-        const found = await node.get(positions.map(position => keys[position]!))
-        positions.forEach((position, index) => (results[position] = found[index]))
-      } catch (error) {
-        if (!(error instanceof CacheUnavailableError)) throw error
-        for (const position of positions) results[position] = error
-      }
+      const own = positions.map(position => keys[position]!)
+      const found = await ask(node, own)
+      positions.forEach((position, index) => (results[position] = found[index]))
     }),
   )
   return results
+}
+
+type ReadResults = (StoredEntry | Error | undefined)[]
+
+async function ask(node: MemcachedNode, keys: readonly string[]): Promise<ReadResults> {
+  try {
+    return await node.get(keys)
+  } catch (error) {
+    if (!(error instanceof CacheUnavailableError)) throw error
+    return keys.map(() => error)
+  }
 }

@@ -53,23 +53,24 @@ export class MemcachedNode {
       let position = 0
       let failure: Error | undefined
       this.#connection.request(opaque => getRequest(keys, opaque), {
-        quiet: true,
         reply: response => {
-          if (response.header.opcode === opcodes.noop) {
-            this.#breaker.succeeded()
-            if (failure) reject(failure)
-            else resolve(entries)
-            return
-          }
-          if (response.header.status !== statuses.ok) {
-            failure = this.#unexpected(response)
-            return
-          }
+          const { opcode, status } = response.header
           const key = response.key.toString('latin1')
+          const isLast = opcode === opcodes.getKey
+          if (isLast) position = keys.length - 1
           while (position < keys.length && keys[position] !== key) position += 1
-          if (position === keys.length) this.#connection.error(new Error('answered for a key that was not asked for'))
-          else entries[position] = { value: response.val, cas: casOf(response) }
+          if (position === keys.length && status <= statuses.notFound) {
+            this.#connection.error(new Error('an answer for a key that was not asked for'))
+            return false
+          }
+          if (status === statuses.ok) entries[position] = { value: response.val, cas: casOf(response) }
+          else if (status !== statuses.notFound) failure = this.#unexpected(response)
           position += 1
+          if (!isLast) return false
+          this.#breaker.succeeded()
+          if (failure) reject(failure)
+          else resolve(entries)
+          return true
         },
         fail: error => {
           reject(this.#unavailable(error))
@@ -122,10 +123,10 @@ export class MemcachedNode {
         return
       }
       this.#connection.request(makeFrame, {
-        quiet: false,
         reply: response => {
           this.#breaker.succeeded()
           resolve(response)
+          return true
         },
         fail: error => {
           reject(this.#unavailable(error))

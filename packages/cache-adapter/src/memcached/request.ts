@@ -1,5 +1,5 @@
 /** The commands of memcached's binary protocol that are used here. */
-export const opcodes = { set: 0x01, add: 0x02, delete: 0x04, noop: 0x0a, getKeyQuietly: 0x0d } as const
+export const opcodes = { set: 0x01, add: 0x02, delete: 0x04, getKey: 0x0c, getKeyQuietly: 0x0d } as const
 
 /** The answers of the binary protocol that are no failures. */
 export const statuses = { ok: 0x00, notFound: 0x01, exists: 0x02, tooLarge: 0x03, notStored: 0x05 } as const
@@ -16,14 +16,16 @@ interface Frame {
   readonly cas?: Uint8Array | undefined
 }
 
-/** Reads many keys: a quiet get each, which answers hits only, and a no-op whose answer ends the batch. */
+/** Reads keys: quiet gets, which answer hits only, and a last one that answers in any case and so ends the batch. */
 export function getRequest(keys: readonly string[], opaque: number): Buffer {
-  let size = headerBytes * (keys.length + 1)
+  let size = headerBytes * keys.length
   for (const key of keys) size += key.length
   const bytes = Buffer.allocUnsafe(size)
   let offset = 0
-  for (const key of keys) offset = writeFrame(bytes, offset, { opcode: opcodes.getKeyQuietly, key, opaque })
-  writeFrame(bytes, offset, { opcode: opcodes.noop, key: '', opaque })
+  keys.forEach((key, index) => {
+    const opcode = index < keys.length - 1 ? opcodes.getKeyQuietly : opcodes.getKey
+    offset = writeFrame(bytes, offset, { opcode, key, opaque })
+  })
   return bytes
 }
 

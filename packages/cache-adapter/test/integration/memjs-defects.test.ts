@@ -227,7 +227,11 @@ describe('what memjs gets wrong', () => {
     const connection = new Old(parseAddress(proxy.server), { timeoutMs, onFailure: () => undefined })
     for (let request = 0; request < 4; request += 1) {
       await new Promise<void>((resolve, reject) => {
-        connection.request(opaque => getRequest(['a'], opaque), { quiet: true, reply: () => resolve(), fail: reject })
+        const reply = (): boolean => {
+          resolve()
+          return true
+        }
+        connection.request(opaque => getRequest(['a'], opaque), { reply, fail: reject })
       })
     }
     connection.error(new Error('over'))
