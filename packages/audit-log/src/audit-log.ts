@@ -17,6 +17,8 @@ export interface AuditLogOptions<Transaction> {
   readonly sinks?: readonly never[] | undefined
   /** Names the app in every row it writes. */
   readonly source?: string | undefined
+  /** Whether each `query` is itself recorded, as `audit_log.read`, before its first row. @defaultValue `true` */
+  readonly recordReads?: boolean | undefined
   /** What is kept out of the rows besides the defaults. */
   readonly sanitize?: SanitizeOptions | undefined
   /** Events that may wait for `recordDurably`; one more is refused with `AUDIT_QUEUE_FULL`. @defaultValue `10_000` */
@@ -57,7 +59,10 @@ export interface AuditLog<Transaction = unknown> {
    * recorded inside names the call as its cause.
    */
   readonly activity: ActivityFactory
-  /** Reads rows, newest first, in pages fetched as they are consumed; rows written meanwhile do not disturb it. */
+  /**
+   * Reads rows, newest first, in pages fetched as they are consumed; rows written meanwhile do not disturb it. Filters by
+   * actor, action, resource, correlation and time have an index; give a time with any other.
+   */
   query(filter?: AuditFilter): AsyncIterable<AuditRow>
   /** Takes the context along to other processes; fits the queue's port. */
   readonly carrier: AuditCarrier
@@ -88,7 +93,7 @@ const defaultDeadlineMs = 10_000
  * ```
  */
 export function createAuditLog<Transaction>(options: AuditLogOptions<Transaction>): AuditLog<Transaction> {
-  const { store, source, maxWaiting = 10_000 } = options
+  const { store, source, recordReads = true, maxWaiting = 10_000 } = options
   if (!Number.isSafeInteger(maxWaiting) || maxWaiting < 1) {
     throw new AuditOptionError('maxWaiting', 'a positive whole number')
   }
@@ -99,6 +104,11 @@ export function createAuditLog<Transaction>(options: AuditLogOptions<Transaction
   function rowOf(event: AuditEvent): AuditRow {
     if (closed) throw new AuditLogClosedError()
     return auditRow(event, { source, ...currentAuditContext() }, sanitize)
+  }
+
+  async function recordRead(filter: AuditFilter): Promise<void> {
+    const event = { action: 'audit_log.read', resource: { type: 'audit_log' }, metadata: { filter } }
+    await group.add(rowOf(event), defaultDeadlineMs)
   }
 
   const log: Omit<AuditLog<Transaction>, 'activity'> = {
@@ -119,7 +129,7 @@ export function createAuditLog<Transaction>(options: AuditLogOptions<Transaction
       return row.id
     },
 
-    query: filter => readRows(store, filter),
+    query: (filter = {}) => readRows(store, filter, recordReads ? () => recordRead(filter) : undefined),
 
     carrier,
 

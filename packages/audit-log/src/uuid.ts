@@ -55,3 +55,11 @@ export function isUuidv7(text: string): boolean {
 export function timeOfUuidv7(id: string): number {
   return Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16)
 }
+
+/** Returns the lowest UUID of version 7 that a millisecond can have. */
+export function lowestUuidv7(ms: number): string {
+  const time = Math.min(Math.max(Math.ceil(ms), 0), 2 ** 48 - 1)
+    .toString(16)
+    .padStart(12, '0')
+  return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-000000000000`
+}

@@ -1,5 +1,5 @@
 import type { AuditFilter } from '../audit-filter.ts'
-import { timeOfUuidv7 } from '../uuid.ts'
+import { lowestUuidv7, timeOfUuidv7 } from '../uuid.ts'
 import { selectList } from './columns.ts'
 
 interface Statement {
@@ -8,8 +8,8 @@ interface Statement {
 }
 
 /**
- * Reads a page in the order of the ids, which is the order of time, from where the last page ended. The bound on
- * `created_at` repeats what the ids say, so that the database opens only the partitions that can hold the rows.
+ * Reads a page in the order of the ids, which is the order of time, from where the last page ended. The bounds are said of
+ * the ids, which the indexes hold, and once more of `created_at`, which tells the partitions that can hold the rows.
  */
 export function selectPage(filter: AuditFilter, limit: number, afterId: string | undefined): Statement {
   const conditions: string[] = []
@@ -27,8 +27,8 @@ export function selectPage(filter: AuditFilter, limit: number, afterId: string |
   where('correlation_id = ?', filter.correlationId)
   where('tenant_id = ?', filter.tenantId)
   where('ip_address = ?', filter.ip)
-  where('created_at >= ?', filter.from?.toISOString())
-  where('created_at < ?', filter.to?.toISOString())
+  if (filter.from) where('id >= ? and created_at >= ?', lowestUuidv7(filter.from.getTime()), filter.from.toISOString())
+  if (filter.to) where('id < ? and created_at < ?', lowestUuidv7(filter.to.getTime()), filter.to.toISOString())
   const oldestFirst = filter.order === 'oldest'
   if (afterId !== undefined) {
     const time = new Date(timeOfUuidv7(afterId)).toISOString()
