@@ -6,7 +6,7 @@ import { roleGraph } from '../role-graph.ts'
 import { RoleChangedError, RoleExistsError, SystemRoleError } from './errors.ts'
 import { grantorOf, type Grantors, type RefuseUnheld } from './grantors.ts'
 import { refuseViolations } from './separation.ts'
-import { findRole, type StoredRole } from './stored-role.ts'
+import { findRole, findRoles, type StoredRole } from './stored-role.ts'
 import { write, type TransactionOptions } from './write.ts'
 
 /** What `createRole` makes. */
@@ -189,11 +189,10 @@ async function addPermissions(transaction: Knex, role_id: string, names: readonl
 }
 
 async function addInherited(transaction: Knex, role_id: string, names: readonly string[]): Promise<void> {
-  for (const name of new Set(names)) {
-    const { id: inherited_role_id } = await findRole(transaction, name, 'inherits')
-    if (inherited_role_id === role_id) throw new RoleCycleError([name, name])
-    await transaction('role_inherits').insert({ role_id, inherited_role_id })
-  }
+  if (names.length === 0) return
+  const inherited = await findRoles(transaction, names, 'inherits')
+  for (const { id, name } of inherited) if (id === role_id) throw new RoleCycleError([name, name])
+  await transaction('role_inherits').insert(inherited.map(({ id }) => ({ role_id, inherited_role_id: id })))
 }
 
 async function refuseCycles(transaction: Knex): Promise<void> {

@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { InvalidDefinitionError, SeparationOfDutyError } from '../errors.ts'
 import type { GrantVersion, SeparationRule } from '../grant-store.ts'
-import { findRole } from './stored-role.ts'
+import { findRoles } from './stored-role.ts'
 import { write, type TransactionOptions } from './write.ts'
 
 export interface SeparationWrites {
@@ -23,10 +23,8 @@ export function separationWrites(knex: Knex): SeparationWrites {
         const [row] = await transaction('separation_rules')
           .insert({ name: rule.name, kind: rule.kind, at_most: rule.atMost })
           .returning<{ id: string }[]>('id')
-        for (const name of roles) {
-          const { id: role_id } = await findRole(transaction, name, `separation rule ${rule.name}`)
-          await transaction('separation_rule_roles').insert({ rule_id: row?.id, role_id })
-        }
+        const members = await findRoles(transaction, roles, `The rule ${rule.name}`)
+        await transaction('separation_rule_roles').insert(members.map(({ id }) => ({ rule_id: row?.id, role_id: id })))
         await refuseViolations(transaction)
       }),
 

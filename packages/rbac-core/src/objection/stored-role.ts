@@ -10,7 +10,16 @@ export interface StoredRole {
 }
 
 export async function findRole(knex: Knex, name: string, where = 'The request'): Promise<StoredRole> {
-  const role = await knex('roles').where({ name }).first<StoredRole | undefined>()
-  if (!role) throw new UnknownRoleError(name, where)
-  return role
+  const [role] = await findRoles(knex, [name], where)
+  return role!
+}
+
+/** Finds each role once. Throws `UNKNOWN_ROLE`, saying where it was named. */
+export async function findRoles(knex: Knex, names: readonly string[], where: string): Promise<StoredRole[]> {
+  const roles = await knex('roles')
+    .whereIn('name', [...names])
+    .select<StoredRole[]>()
+  const found = new Set(roles.map(role => role.name))
+  for (const name of names) if (!found.has(name)) throw new UnknownRoleError(name, where)
+  return roles
 }

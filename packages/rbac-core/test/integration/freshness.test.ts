@@ -2,12 +2,13 @@ import type { Knex } from 'knex'
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createAuthorizer, type Authorizer } from '../../src/index.ts'
 import { createRoleAdmin, objectionGrantStore, type RoleAdmin } from '../../src/objection/index.ts'
 import { postgresChanges } from '../../src/postgres/index.ts'
 import type { Seen } from './authorizer.process.ts'
 import { insertUser, migratedDatabase, permissions, type TestDatabase } from './database.ts'
+import { eventually } from './eventually.ts'
 import { wireTo, type Wire } from './wire.ts'
 
 const script = new URL('authorizer.process.ts', import.meta.url).pathname
@@ -50,23 +51,17 @@ class Server {
 
   /** Waits for the first answer after `since` that is this one, and returns when it was given. */
   async answers(allowed: boolean, since: number): Promise<number> {
-    return vi.waitFor(
-      () => {
-        const found = this.seen.findLast(answer => answer.at >= since)
-        expect(found?.allowed).toBe(allowed)
-        return this.seen.find(answer => answer.at >= since && answer.allowed === allowed)?.at ?? NaN
-      },
-      { timeout: 10_000, interval: 2 },
-    )
+    return eventually(() => {
+      const found = this.seen.findLast(answer => answer.at >= since)
+      expect(found?.allowed).toBe(allowed)
+      return this.seen.find(answer => answer.at >= since && answer.allowed === allowed)?.at ?? NaN
+    })
   }
 
   async is(state: string): Promise<void> {
-    await vi.waitFor(
-      () => {
-        expect(this.seen.at(-1)?.state).toBe(state)
-      },
-      { timeout: 15_000 },
-    )
+    await eventually(() => {
+      expect(this.seen.at(-1)?.state).toBe(state)
+    })
   }
 
   async close(): Promise<void> {
@@ -196,7 +191,7 @@ describe('an authorizer over PostgreSQL', () => {
     await admin.assign(user, 'viewer', { expiresAt: new Date(Date.now() + 400) })
     const access = await authorizer.accessFor(user)
     expect(access.can('document:read')).toBe(true)
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(access.can('document:read')).toBe(false)
     })
     expect((await authorizer.accessFor(user)).can('document:read')).toBe(false)
@@ -209,7 +204,7 @@ describe('an authorizer over PostgreSQL', () => {
       changes: postgresChanges({ connectionString: wire.url }),
       maxStalenessMs: 60_000,
     })
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(watched.state).toBe('fresh')
     })
     expect((await watched.accessFor(user)).can('document:read')).toBe(true)
@@ -217,7 +212,7 @@ describe('an authorizer over PostgreSQL', () => {
     await admin.unassign(user, 'viewer')
     expect((await watched.accessFor(user)).can('document:read')).toBe(true)
     wire.plugIn()
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       expect((await watched.accessFor(user)).can('document:read')).toBe(false)
     })
     await watched.close()

@@ -1,9 +1,10 @@
 import knexOf, { type Knex } from 'knex'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createAuthorizer } from '../../src/index.ts'
 import { createRoleAdmin, objectionGrantStore } from '../../src/objection/index.ts'
 import { postgresChanges } from '../../src/postgres/index.ts'
 import { insertUser, migratedDatabase, permissions, type TestDatabase } from './database.ts'
+import { eventually } from './eventually.ts'
 import { startPgBouncer } from './pgbouncer.ts'
 
 let database: TestDatabase
@@ -45,12 +46,12 @@ describe('behind PgBouncer in transaction mode', () => {
       changes: postgresChanges({ connectionString: feedUrl(), pollMs }),
       maxStalenessMs: 60_000,
     })
-    await vi.waitFor(() => {
+    await eventually(() => {
       expect(authorizer.state).toBe('fresh')
     })
     for (const allowed of [true, false, true]) {
       await (allowed ? admin().assign(user, 'viewer') : admin().unassign(user, 'viewer'))
-      await vi.waitFor(async () => {
+      await eventually(async () => {
         expect((await authorizer.accessFor(user)).can('document:read')).toBe(allowed)
       })
     }

@@ -98,8 +98,12 @@ describe('roles', () => {
 
   test('that belong to the system are neither deleted, renamed nor deactivated', async () => {
     await admin.createRole({ name: 'root', permissions: ['*'], isSystem: true })
-    for (const attempt of [admin.deleteRole('root'), admin.renameRole('root', 'other'), admin.deactivateRole('root')]) {
-      await expect(attempt).rejects.toMatchObject({ code: 'SYSTEM_ROLE', role: 'root' })
+    for (const attempt of [
+      () => admin.deleteRole('root'),
+      () => admin.renameRole('root', 'other'),
+      () => admin.deactivateRole('root'),
+    ]) {
+      await expect(attempt()).rejects.toMatchObject({ code: 'SYSTEM_ROLE', role: 'root' })
     }
   })
 
@@ -124,11 +128,12 @@ describe('roles', () => {
     }
     const ifUpdatedAt = await read()
     await admin.grant('viewer', ['document:create'], { ifUpdatedAt })
+    const updatedAt = await read()
     await expect(admin.revoke('viewer', ['document:read'], { ifUpdatedAt })).rejects.toMatchObject({
       code: 'ROLE_CHANGED',
-      updatedAt: await read(),
+      updatedAt,
     })
-    await admin.describeRole('viewer', 'Reads', { ifUpdatedAt: await read() })
+    await admin.describeRole('viewer', 'Reads', { ifUpdatedAt: updatedAt })
   })
 })
 
