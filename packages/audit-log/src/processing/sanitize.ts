@@ -202,7 +202,11 @@ export function createSanitize(options: SanitizeOptions = {}): Sanitize {
   /** `{ name: 'password', value: '…' }`, as forms, headers and lists of changes have it. */
   function isLabelledSecret(name: string, owner: Fields | undefined): boolean {
     if (owner === undefined || !labelled.has(name)) return false
-    return labels.some(label => typeof owner[label] === 'string' && isSecret(owner[label]))
+    try {
+      return labels.some(label => typeof owner[label] === 'string' && isSecret(owner[label]))
+    } catch {
+      return true
+    }
   }
 
   /** Whether a secret is set at all is no secret. */

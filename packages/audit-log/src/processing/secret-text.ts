@@ -28,6 +28,8 @@ const element = /<([a-z_][\w.:-]*)((?:[ \t\r\n][^<>]*)?>)([^<]+)/gi
 // GitHub, GitLab, Slack, Stripe, npm, AWS, Google, SendGrid, Hugging Face, DigitalOcean.
 const serviceToken =
   /(?:gh[opsur]_|github_pat_|glpat-|xox[abeoprs]-|[rs]k_(?:live|test)_|whsec_|npm_|A(?:KIA|SIA|Iza)|ya29\.|SG\.|hf_|do[opr]_v1_)[\w.-]{16,}/g
+// A user's name is hardly that long.
+const addressToken = /^:\/\/[^@:/?#]{20,}(?=@)/
 const addressRun = /:\/\/[^\s"'<>]*/g
 
 /**
@@ -139,13 +141,14 @@ function replaceInAddresses(text: string, isCut: boolean, replace: Replace): str
   return text.replace(addressRun, (run, start: number) => {
     const runsOut = isCut && start + run.length === text.length
     const end = runsOut ? run.length : run.lastIndexOf('@')
-    const from = passwordStart(run, end)
+    const from = secretStart(run, end)
     return from === undefined ? run : run.slice(0, from) + replace(run.slice(from, end), 'credentials') + run.slice(end)
   })
 }
 
-/** Finds where the password begins in `://user:password@host`; `://host:80/path` has none. */
-function passwordStart(run: string, end: number): number | undefined {
+/** Finds where the secret begins in `://user:password@host` or `://token@host`; `://host:80/path` has none. */
+function secretStart(run: string, end: number): number | undefined {
+  if (addressToken.exec(run)?.[0].length === end) return '://'.length
   let colon = run.indexOf(':', 1)
   while (colon >= 0 && colon < end) {
     const isPort = /^\d{1,5}(?:[/?#,]|$)/.test(run.slice(colon + 1, colon + 8))

@@ -121,6 +121,13 @@ describe('hostile values', () => {
     },
     fine: 1,
   }
+  const nameless = {
+    get name(): never {
+      throw new Error('boom')
+    },
+    value: 'x',
+    other: 1,
+  }
   const cyclic: Record<string, unknown> = { a: 1 }
   cyclic.self = cyclic
   const revoked = Proxy.revocable({}, {})
@@ -171,6 +178,7 @@ describe('hostile values', () => {
     ['holes', [undefined, , 1], [null, null, 1]], // eslint-disable-line no-sparse-arrays
     ['a cycle', cyclic, { a: 1, self: '[circular]' }],
     ['a getter that throws', throwing, { boom: '[unreadable]', fine: 1 }],
+    ['a label that throws', nameless, { name: '[unreadable]', value: '[masked]', other: 1 }],
     ['toJSON', { toJSON: () => ({ token: 'x', a: 1 }) }, { token: '[masked]', a: 1 }],
     [
       'toJSON that throws',

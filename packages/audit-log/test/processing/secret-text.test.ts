@@ -39,6 +39,7 @@ describe('secrets inside texts', () => {
     ['redis://:hunter2@cache', 'redis://:[masked credentials]@cache'],
     ['postgres://app:hun/t@er2@db/app', 'postgres://app:[masked credentials]@db/app'],
     ['http://host:80/,postgres://u:p@h', 'http://host:80/,postgres://u:[masked credentials]@h'],
+    ['https://a1B2c3D4e5F6a7B8c9D0@git.example/x', 'https://[masked credentials]@git.example/x'],
     ['postgres://u:a://b@h', 'postgres://u:[masked credentials]@h'],
     // Pairs of name and value
     ['user=bob password=hunter2', 'user=bob password=[masked value]'],
@@ -84,6 +85,8 @@ describe('secrets inside texts', () => {
     'https://example.org:8080/users/ada@example.org',
     'https://example.org/a?page=2&sort=name',
     'ada@example.org',
+    'https://ada@example.org/x',
+    'https://example.org/a-very-long-path-without-end@2',
     'Minutes: corrected and sent',
     '-----BEGIN CERTIFICATE-----\nMIIE\n-----END CERTIFICATE-----',
     '-----BEGIN PUBLIC KEY-----\nMIIE\n-----END PUBLIC KEY-----',
