@@ -231,7 +231,7 @@ async function overHttp(): Promise<void> {
   const storage = new AsyncLocalStorage<object>()
 
   const bare = new Koa()
-  bare.use((_ctx, next) => storage.run({}, next))
+  bare.use((_ctx, next) => storage.run({}, next) as Promise<unknown>)
   bare.use(async (_ctx, next) => next())
   const guarded = new Koa()
   guarded.use(koaAccess({ authorizer, subjectId: () => 'u1' }))

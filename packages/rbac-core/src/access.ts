@@ -3,7 +3,7 @@ import type { PermissionCatalog } from './catalog.ts'
 import type { CompiledPolicy, Rights } from './compiled-policy.ts'
 import { decisions, type Decision } from './decision.ts'
 import { PermissionDeniedError, StaleAccessError } from './errors.ts'
-import { explain, type Explanation } from './explain.ts'
+import { decide, explain, roleGaps, type Explanation, type RoleGap } from './explain.ts'
 import type { GrantVersion } from './grant-store.ts'
 import type { Lease } from './lease.ts'
 import type { RoleAssignment, Subject } from './policy.ts'
@@ -41,10 +41,18 @@ export interface Access<Permission extends string = string> {
   canAll(permissions: readonly Permission[], options?: ScopeOption): boolean
   /** Tells whether an active role is held or inherited. Superusers have only the roles they hold. */
   hasRole(role: string, options?: ScopeOption): boolean
+  /** As `can`, with the reason, as data. */
+  decide(permission: Permission, options?: ScopeOption): Decision & { readonly grantedBy: readonly string[] }
   /** Throws `PERMISSION_DENIED` or `STALE_ACCESS` unless granted. */
   assert(permission: Permission, options?: ScopeOption): void
   /** Tells why `can` answers as it does. */
   explain(permission: Permission, options?: ScopeOption): Explanation
+  /** Lists the roles in use with what each lacks of these permissions, the one that lacks the fewest first. */
+  roleGaps(permissions: readonly Permission[], options?: ScopeOption): readonly RoleGap[]
+  /** Lists all that is granted, for instance for a front end; in a scope also what holds everywhere. */
+  granted(options?: ScopeOption): readonly Permission[]
+  /** Lists the roles in effect, inherited ones included. */
+  roles(options?: ScopeOption): readonly string[]
   /** Lists where a permission is granted. */
   scopesWith(permission: Permission): PermittedScopes
   /** As `can`, by the index in `catalog`: for guards, which look the index up once. */
@@ -135,19 +143,32 @@ export class SubjectAccess<Permission extends string> implements Access<Permissi
   }
 
   assert(permission: Permission, options?: ScopeOption): void {
-    const allowed = this.can(permission, options)
-    if (allowed && !decisions.hasSubscribers) return
-    const { reason, grantedBy } = this.explain(permission, options)
-    const { subjectId, policyVersion } = this
-    const scope = options?.scope
-    const decision: Decision = { allowed, permission, reason, subjectId, scope, policyVersion, grantedBy }
+    if (this.can(permission, options) && !decisions.hasSubscribers) return
+    const decision = this.decide(permission, options)
     if (decisions.hasSubscribers) decisions.publish(decision)
-    if (allowed) return
-    throw reason === 'stale' ? new StaleAccessError(decision) : new PermissionDeniedError(decision)
+    if (decision.allowed) return
+    throw decision.reason === 'stale' ? new StaleAccessError(decision) : new PermissionDeniedError(decision)
+  }
+
+  decide(permission: Permission, options?: ScopeOption): Decision & { readonly grantedBy: readonly string[] } {
+    return decide(this, permission, options?.scope)
   }
 
   explain(permission: Permission, options?: ScopeOption): Explanation {
     return explain(this, permission, options?.scope)
+  }
+
+  roleGaps(permissions: readonly Permission[], options?: ScopeOption): readonly RoleGap[] {
+    return roleGaps(this, permissions, options?.scope)
+  }
+
+  granted(options?: ScopeOption): readonly Permission[] {
+    return this.catalog.names.filter((_name, index) => this.holds(index, options?.scope))
+  }
+
+  roles(options?: ScopeOption): readonly string[] {
+    const { firstRole, graph } = this.policy
+    return graph.names.filter((_name, index) => this.holds(firstRole + index, options?.scope))
   }
 
   scopesWith(permission: Permission): PermittedScopes {

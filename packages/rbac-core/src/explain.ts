@@ -24,22 +24,56 @@ export interface Explanation extends Decision {
   readonly inTheWay?: readonly Obstacle[]
 }
 
+/** A role the subject holds, and what it does not grant of what was asked for. */
+export interface RoleGap {
+  readonly role: string
+  readonly lacks: readonly string[]
+}
+
+/** Decides one permission, with the reason and the roles that grant it. */
+export function decide(
+  access: SubjectAccess<string>,
+  permission: string,
+  scope: string | undefined,
+): Decision & { readonly grantedBy: readonly string[] } {
+  const { subjectId, policyVersion, policy } = access
+  const index = policy.catalog.indexOf(permission)
+  const reason = reasonFor(access, index, scope)
+  const allowed = reason === 'granted' || reason === 'superuser'
+  const grantedBy = allowed ? grantingPaths(access, index, scope).map(path => path[0]!) : []
+  return { allowed, permission, reason, subjectId, scope, policyVersion, grantedBy }
+}
+
 /** Explains one permission. It walks the role graph, so it is not for the way of every request. */
 export function explain(access: SubjectAccess<string>, permission: string, scope: string | undefined): Explanation {
   const { policy } = access
+  const { allowed, reason, grantedBy } = decide(access, permission, scope)
   const index = policy.catalog.indexOf(permission)
-  const reason = reasonFor(access, index, scope)
   const asked = scope === undefined ? { permission } : { permission, scope }
-  if (reason === 'granted' || reason === 'superuser') {
-    const paths = grantingPaths(access, index, scope)
-    const grantedBy = paths.map(path => path[0]!)
-    return { allowed: true, ...asked, reason, grantedBy, wouldBeGrantedBy: [], paths }
+  if (allowed) {
+    return { allowed, ...asked, reason, grantedBy, wouldBeGrantedBy: [], paths: grantingPaths(access, index, scope) }
   }
   const helpless = reason !== 'not-granted' && reason !== 'other-scope'
   const wouldBeGrantedBy = helpless ? [] : nearestRoles(access, policy.granting(index))
   const inTheWay = helpless ? [] : obstacles(access, index, scope, wouldBeGrantedBy)
-  const denial = { allowed: false, ...asked, reason, grantedBy: [], wouldBeGrantedBy }
+  const denial = { allowed, ...asked, reason, grantedBy, wouldBeGrantedBy }
   return inTheWay.length === 0 ? denial : { ...denial, inTheWay }
+}
+
+/** Lists the roles in use with what each lacks of these permissions, the one that lacks the fewest first. */
+export function roleGaps(
+  access: SubjectAccess<string>,
+  permissions: readonly string[],
+  scope: string | undefined,
+): readonly RoleGap[] {
+  const { policy, holdings } = access
+  const here = holdings.assignments.filter(held => held.scope === undefined || held.scope === scope)
+  const gaps = [...new Set(here.map(({ role }) => role))].map(role => {
+    const index = policy.graph.indexOf(role)
+    const rights = index === undefined ? policy.nothing : policy.rightsOf([index])
+    return { role, lacks: permissions.filter(name => !hasBit(rights, policy.catalog.indexOf(name))) }
+  })
+  return gaps.sort((a, b) => a.lacks.length - b.lacks.length)
 }
 
 function reasonFor(access: SubjectAccess<string>, index: number, scope: string | undefined): DecisionReason {

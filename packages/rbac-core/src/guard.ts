@@ -4,6 +4,8 @@ import { currentAccess } from './context.ts'
 import { decisions, type Decision, type DecisionReason } from './decision.ts'
 import { guardCallable, type AnyFunction, type GuardDecorator } from './decorate.ts'
 import { InvalidDefinitionError, PermissionDeniedError, StaleAccessError, UnauthenticatedError } from './errors.ts'
+import type { Explanation, RoleGap } from './explain.ts'
+import type { Policy } from './policy.ts'
 import { compileRequirement, type CompiledRequirement, type Requirement } from './requirement.ts'
 
 /** Where a guard asks for its rights. */
@@ -20,10 +22,20 @@ export interface Guard extends GuardDecorator {
   wrap<Fn extends AnyFunction>(fn: Fn): Fn
   /** Tests an access; it throws nothing and needs no context. A guard with a scope function tests `options.scope`. */
   allows(access: Access, options?: ScopeOption): boolean
+  /** Tells what `allows` looks at: each permission, and for each of the subject's roles what it lacks of them. */
+  explain(access: Access, options?: ScopeOption): GuardExplanation
   /** Throws `UNAUTHENTICATED`, `PERMISSION_DENIED` or `STALE_ACCESS` unless `access` passes. */
   enforce(access: Access | undefined, options?: ScopeOption): void
+  /** Tells whether a role of the policy could pass; a guard that nobody can pass is most likely a mistake. */
+  grantable(policy: Policy): boolean
   /** Makes, and publishes, the denial of a call whose scope could not be told. */
   scopeFailed(access: Access, cause: unknown): PermissionDeniedError
+}
+
+/** Why a guard allows or denies. */
+export interface GuardExplanation extends Decision {
+  readonly permissions: readonly Explanation[]
+  readonly roles: readonly RoleGap[]
 }
 
 /** The guards over one catalog. Each throws `UNKNOWN_PERMISSION` or `INVALID_DEFINITION` where it is declared. */
@@ -95,6 +107,16 @@ function createGuard(catalog: PermissionCatalog, requirement: Requirement, optio
     return test(access, at) || (access.isSuperuser && !access.stale)
   }
 
+  const explain = (access: Access, asked?: ScopeOption): GuardExplanation => {
+    const scope = asked?.scope ?? fixedScope
+    const known = compiled.permissions.filter(name => access.catalog.has(name))
+    return {
+      ...describe(compiled, access, allows(access, { scope }), scope),
+      permissions: known.map(name => access.explain(name, { scope })),
+      roles: access.roleGaps(known, { scope }),
+    }
+  }
+
   const enforce = (access: Access | undefined, asked?: ScopeOption): void => {
     const at = asked?.scope ?? fixedScope
     const allowed = access !== undefined && allows(access, { scope: at })
@@ -130,7 +152,8 @@ function createGuard(catalog: PermissionCatalog, requirement: Requirement, optio
   }
 
   const { decorate, wrap } = guardCallable(enforceCall)
-  return Object.assign(decorate, { requires: compiled.text, wrap, allows, enforce, scopeFailed })
+  const { text: requires, grantable } = compiled
+  return Object.assign(decorate, { requires, wrap, allows, explain, enforce, grantable, scopeFailed })
 }
 
 /** Publishes the decision and throws when it is a denial. */
@@ -150,9 +173,9 @@ function describe(
 ): Decision {
   if (access === undefined) return { allowed, permission, reason: 'unauthenticated', scope }
   const { subjectId, policyVersion } = access
-  const explanations = permissions.filter(name => access.catalog.has(name)).map(name => access.explain(name, { scope }))
-  const grantedBy = [...new Set(explanations.flatMap(explanation => explanation.grantedBy))]
-  const denied = explanations.find(explanation => !explanation.allowed)
+  const parts = permissions.filter(name => access.catalog.has(name)).map(name => access.decide(name, { scope }))
+  const grantedBy = [...new Set(parts.flatMap(part => part.grantedBy))]
+  const denied = parts.find(part => !part.allowed)
   let reason: DecisionReason = access.unusable ?? denied?.reason ?? 'not-granted'
   if (allowed) reason = access.isSuperuser ? 'superuser' : 'granted'
   return { allowed, permission, reason, subjectId, scope, policyVersion, grantedBy }

@@ -16,7 +16,7 @@ export {
   type Subject,
 } from './policy.ts'
 export { catalogOf, definePermissions, type GrantName, type PermissionCatalog, type PermissionName } from './catalog.ts'
-export { createGuards, type Guard, type GuardOptions, type Guards } from './guard.ts'
+export { createGuards, type Guard, type GuardExplanation, type GuardOptions, type Guards } from './guard.ts'
 export { currentAccess, runWithAccess } from './context.ts'
 export { violatedRules, type RuleViolation } from './separation.ts'
 export {
@@ -34,7 +34,7 @@ export {
 export type { Access, PermittedScopes, ScopeOption, UnusableReason } from './access.ts'
 export type { GuardDecorator } from './decorate.ts'
 export type { Decision, DecisionReason } from './decision.ts'
-export type { Explanation, Obstacle } from './explain.ts'
+export type { Explanation, Obstacle, RoleGap } from './explain.ts'
 export type {
   AssignmentRecord,
   GrantCache,

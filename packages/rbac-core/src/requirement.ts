@@ -1,6 +1,7 @@
 import type { Access } from './access.ts'
 import type { PermissionCatalog } from './catalog.ts'
 import { InvalidDefinitionError } from './errors.ts'
+import type { Policy } from './policy.ts'
 
 /** What a guard asks for: a permission, a role, or any combination of them. */
 export type Requirement<Permission extends string = string> =
@@ -19,12 +20,19 @@ export interface CompiledRequirement {
   readonly text: string
   /** The permissions it asks for, those under `not` excluded. */
   readonly permissions: readonly string[]
+  /** Tells whether some role of a policy could pass; a "not" counts as passable. */
+  readonly grantable: (policy: Policy) => boolean
 }
 
 /** Compiles a requirement. Throws `UNKNOWN_PERMISSION` or `INVALID_DEFINITION`. */
 export function compileRequirement(catalog: PermissionCatalog, requirement: Requirement): CompiledRequirement {
   if (typeof requirement === 'string') {
-    return { test: permissionTest(catalog, requirement), text: requirement, permissions: [requirement] }
+    return {
+      test: permissionTest(catalog, requirement),
+      text: requirement,
+      permissions: [requirement],
+      grantable: policy => policy.catalog.has(requirement) && policy.rolesWith(requirement).length > 0,
+    }
   }
   // More than one key would leave it open how they combine, and one of them without effect.
   if (typeof requirement !== 'object' || Object.keys(requirement ?? {}).length !== 1) {
@@ -33,7 +41,12 @@ export function compileRequirement(catalog: PermissionCatalog, requirement: Requ
   if ('role' in requirement) {
     const { role } = requirement
     if (typeof role !== 'string' || role === '') throw new InvalidDefinitionError('guard.role', 'expected a role')
-    return { test: (access, scope) => access.hasRole(role, { scope }), text: `role ${role}`, permissions: [] }
+    return {
+      test: (access, scope) => access.hasRole(role, { scope }),
+      text: `role ${role}`,
+      permissions: [],
+      grantable: ({ graph }) => graph.isActive[graph.indexOf(role) ?? -1] ?? false,
+    }
   }
   if ('not' in requirement) {
     const { test, text } = compileRequirement(catalog, requirement.not)
@@ -42,6 +55,7 @@ export function compileRequirement(catalog: PermissionCatalog, requirement: Requ
       test: (access, scope) => access.unusable === undefined && !test(access, scope),
       text: `not (${text})`,
       permissions: [],
+      grantable: () => true,
     }
   }
   const any = 'anyOf' in requirement
@@ -56,6 +70,8 @@ export function compileRequirement(catalog: PermissionCatalog, requirement: Requ
       : (access, scope) => compiled.every(part => part.test(access, scope)),
     text: `${any ? 'any' : 'all'} of (${compiled.map(part => part.text).join(', ')})`,
     permissions: compiled.flatMap(part => part.permissions),
+    grantable: policy =>
+      any ? compiled.some(part => part.grantable(policy)) : compiled.every(part => part.grantable(policy)),
   }
 }
 

@@ -210,6 +210,17 @@ describe('assert', () => {
   })
 })
 
+test('what is granted, and the roles in effect, can be listed, in a scope or everywhere', () => {
+  const mixed = access({ roles: ['viewer', { role: 'editor', scope: 'team:7' }] })
+  expect(mixed.granted()).toEqual(['document:read'])
+  expect(mixed.granted({ scope: 'team:7' })).toEqual(['document:read', 'document:create', 'document:update'])
+  expect(mixed.roles()).toEqual(['viewer'])
+  expect(mixed.roles({ scope: 'team:7' })).toEqual(['viewer', 'editor'])
+  expect(access({ roles: ['viewer'], isSuperuser: true }).granted()).toEqual(permissions.names)
+  expect(access({ roles: ['viewer'], isSuperuser: true }).roles()).toEqual(['viewer'])
+  expect(access({ roles: ['admin'], isActive: false }).granted()).toEqual([])
+})
+
 test('subjects with equal sets of roles share one bit set', () => {
   const one = access({ roles: ['viewer', 'editor'] }) as unknown as { rights: Uint32Array }
   const two = access({ roles: ['editor', 'viewer', 'viewer'] }) as unknown as { rights: Uint32Array }

@@ -271,6 +271,29 @@ describe('what guards require', () => {
   })
 })
 
+test('an explanation of a guard tells of each permission, and what each role lacks', () => {
+  const guard = requireAccess({ allOf: ['document:update', 'document:read', 'user:manage'] })
+  const both = as('guest', 'editor', { role: 'viewer', scope: 'team:7' })
+  expect(guard.explain(both)).toMatchObject({
+    allowed: false,
+    permission: 'all of (document:update, document:read, user:manage)',
+    reason: 'not-granted',
+    subjectId: 'u1',
+    grantedBy: ['editor', 'guest'],
+    permissions: [
+      { permission: 'document:update', allowed: true },
+      { permission: 'document:read', allowed: true },
+      { permission: 'user:manage', allowed: false, wouldBeGrantedBy: [] },
+    ],
+    roles: [
+      { role: 'editor', lacks: ['user:manage'] },
+      { role: 'guest', lacks: ['document:update', 'user:manage'] },
+    ],
+  })
+  expect(guard.explain(both, { scope: 'team:7' }).roles.map(({ role }) => role)).toEqual(['editor', 'guest', 'viewer'])
+  expect(requirePermission('document:update').explain(editor)).toMatchObject({ allowed: true, reason: 'granted' })
+})
+
 describe('another catalog', () => {
   const older = catalogOf(['user:manage', 'document:publish', 'document:update', 'document:read'])
   const olderPolicy = definePolicy(older, { roles: { publisher: { permissions: ['document:publish'] } } })

@@ -3,18 +3,18 @@ import { currentAccess } from '../context.ts'
 import { InvalidDefinitionError } from '../errors.ts'
 import { createGuards, type Guard } from '../guard.ts'
 import type { Requirement } from '../requirement.ts'
+import { guardKey } from './guard-of.ts'
 import type { KoaContextLike, KoaMiddlewareLike, KoaRouteContextLike } from './koa-like.ts'
 import { answerProblem } from './problem.ts'
-import { requires } from './requires.ts'
 
 export interface KoaGuardOptions<Context extends KoaContextLike = KoaRouteContextLike> {
   /** A scope, or a function that names it. If the function fails the request is denied. */
   readonly scope?: string | ((ctx: Context) => string | Promise<string>) | undefined
 }
 
-/** A guard as middleware. It tells what it requires, so that `routeInventory` can list it. */
+/** A guard as middleware. It carries the guard, so that `routeInventory` can list what it requires. */
 export interface KoaGuard extends KoaMiddlewareLike {
-  readonly [requires]: string
+  readonly [guardKey]: Guard
 }
 
 /** The guards over one catalog, as Koa middleware: 401 without a subject, 403 when denied. */
@@ -93,6 +93,6 @@ function middleware<Context extends KoaContextLike>(guard: Guard, options: KoaGu
       }
       return next()
     },
-    { [requires]: guard.requires },
+    { [guardKey]: guard },
   )
 }

@@ -9,7 +9,7 @@ import {
   type GrantStore,
   type PermissionName,
 } from '@countersign/rbac-core'
-import { koaAccess, koaGuards, routeInventory } from '@countersign/rbac-core/koa'
+import { koaAccess, koaGuards, routeInventory, routeProblems } from '@countersign/rbac-core/koa'
 import Router from '@koa/router'
 import Koa from 'koa'
 import { once } from 'node:events'
@@ -225,3 +225,32 @@ test('an inventory counts a guard that the router uses above a route, also with 
     { method: 'GET', path: '/api/admin/users/:id', requires: 'user:manage and document:read' },
   ])
 })
+
+test('a check of the routes finds the one that anybody can call, and is content when it is meant', () => {
+  expect(routeProblems(router)).toEqual([{ method: 'GET', path: '/health', problem: 'unguarded' }])
+  expect(routeProblems(router, { open: ['GET /health'], policy })).toEqual([])
+})
+
+test('a check of the routes finds the ones that no role can pass', () => {
+  const { requireAccess, requirePermission, requireRole } = koaGuards(permissions)
+  const other = new Router()
+  const handler = (): undefined => undefined
+  other.get('/no-role-has-it', requirePermission('user:manage'), handler)
+  other.get('/no-such-role', requireRole('boss'), handler)
+  other.get('/all', requireAccess({ allOf: ['document:read', 'user:manage'] }), handler)
+  other.get('/any', requireAccess({ anyOf: ['document:read', 'user:manage'] }), handler)
+  other.get('/not', requireAccess({ not: { role: 'boss' } }), handler)
+  other.get('/role', requireRole('viewer'), handler)
+  expect(routeProblems(other, { policy })).toEqual(
+    ['/no-role-has-it', '/no-such-role', '/all'].map(path => ({ method: 'GET', path, problem: 'never-granted' })),
+  )
+})
+
+test.each(['GET /documents/:id', 'GET /gone', 'POST /health'])(
+  'a list of open routes that names %s, which is none or has a guard, is refused',
+  route => {
+    expect(() => routeProblems(router, { open: ['GET /health', route] })).toThrow(
+      expect.objectContaining({ code: 'INVALID_DEFINITION', field: 'open' }),
+    )
+  },
+)
