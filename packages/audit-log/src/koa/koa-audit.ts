@@ -35,6 +35,8 @@ export interface KoaAuditOptions {
   readonly allowedDecisions?: boolean | undefined
   /** Whether the parsed request body is recorded; the log sanitizes it. @defaultValue `false` */
   readonly requestBody?: boolean | ((ctx: KoaContextLike) => boolean) | undefined
+  /** The status with which an error handler around this middleware answers an error. @defaultValue Koa's own rule */
+  readonly errorStatus?: ((error: unknown) => number) | undefined
 }
 
 /**
@@ -109,12 +111,13 @@ async function serve(
   decisions: () => Decisions,
 ): Promise<void> {
   const startedAt = performance.now()
+  const { errorStatus = statusOfError } = options
   try {
     await next()
   } catch (error) {
     keepHeader(error, correlationId)
     try {
-      await record(ctx, options, decisions(), statusOfError(error), startedAt)
+      await record(ctx, options, decisions(), errorStatus(error), startedAt)
     } catch (failure) {
       // The client is told of its own error; the missing row is the operator's matter.
       ctx.app.emit('error', new NotRecordedError(failure), ctx)

@@ -330,6 +330,19 @@ describe('errors', () => {
     expect(log.rows[0]?.event.request?.status).toBe(status)
   })
 
+  test('the status of an error handler around it can be told', async () => {
+    const { fetch } = await serve(
+      app => {
+        app.use(() => {
+          throw new RangeError('no such document')
+        })
+      },
+      { errorStatus: error => (error instanceof RangeError ? 404 : 500) },
+    )
+    await fetch('DELETE', '/')
+    expect(log.rows[0]?.event.request?.status).toBe(404)
+  })
+
   test('an error that cannot be changed is thrown on as it is', async () => {
     const error: Error = Object.freeze(new Error('frozen'))
     let caught: unknown
