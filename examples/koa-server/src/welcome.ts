@@ -1,8 +1,8 @@
-import type { FirstAdministrator } from './seed.ts'
+import type { System } from './system.ts'
 
 /** What a person reads when the server is up: where it is, who may sign in, and what to try. */
-export function welcome(address: string, administrator: FirstAdministrator | undefined): string {
-  const password = administrator?.password
+export function welcome({ config, firstAdministrator }: System, address: string): string {
+  const password = firstAdministrator?.password
   const signIn =
     password === undefined
       ? 'admin, with the password printed at the first start'
@@ -20,8 +20,9 @@ export function welcome(address: string, administrator: FirstAdministrator | und
     curl -s -w '\\n' ${address}/api/v1/documents -H "authorization: Bearer $TOKEN"
 
   The second line signs in, the third is refused (401), the fourth writes a document with its audit row and its
-  announcement, which the worker appends to examples/koa-server/.data/events.jsonl.
-  Ctrl-C stops everything; the data stays in examples/koa-server/.data.
+  announcement, which the worker appends to
+  ${config.eventsFile}
+  Ctrl-C stops everything; the data stays in ${config.dataDirectory}.
 
 `
 }
