@@ -60,15 +60,18 @@ async function createVersionFunctions(knex: Knex, schema: string): Promise<void>
      security definer set search_path = pg_catalog, ??, pg_temp as $$
      declare
        current_version bigint;
+       source oid;
      begin
        update rbac_version set version = version + 1 where xmin <> pg_current_xact_id()::xid
-         returning version into current_version;
+         returning version, tableoid into current_version, source;
        if not found then
-         select version into strict current_version from rbac_version;
+         select version, tableoid into strict current_version, source from rbac_version;
        end if;
+       -- The channel is the database's, and another schema may have these tables too: hence the source.
        -- A notification holds less than 8000 bytes; without a subject it speaks of everybody, which is always right.
        perform pg_notify('countersign_rbac', json_strip_nulls(json_build_object(
          'version', current_version,
+         'source', source::text,
          'subjectId', case when octet_length(subject) <= 1000 then subject end
        ))::text);
      end $$;

@@ -12,7 +12,10 @@ import { followVersions } from './followed-version.ts'
  */
 export interface PostgresChangesOptions {
   readonly connectionString?: string | undefined
-  /** Settings of `pg.Client`, in place of or beside the connection string. */
+  /**
+   * Settings of `pg.Client`, in place of or beside the connection string. Where the tables are in a schema that is not on
+   * the role's search path, put it there: `{ options: '-c search_path=app' }`.
+   */
   readonly connection?: Omit<pg.ClientConfig, 'stream'> | undefined
   /**
    * How often the version is read to find a notification that never came, and a connection that died silently, in

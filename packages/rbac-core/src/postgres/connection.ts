@@ -1,5 +1,6 @@
 import { Socket } from 'node:net'
 import pg from 'pg'
+import type { VersionReading } from './followed-version.ts'
 
 export type ConnectionConfig = Omit<pg.ClientConfig, 'stream'>
 
@@ -7,7 +8,7 @@ export type ConnectionConfig = Omit<pg.ClientConfig, 'stream'>
 export interface ListeningConnection {
   /** Connects and listens; the notifications of every transaction that commits after it resolved are heard. */
   listen(onNotification: (payload: string | undefined) => void): Promise<void>
-  readVersion(): Promise<number>
+  readVersion(): Promise<VersionReading>
   /** Aborts, with the error as its reason, when the connection is of no more use. */
   readonly lost: AbortSignal
   /** Closes the socket whatever state the protocol is in: a frozen server must not hold up a shutdown. */
@@ -51,10 +52,12 @@ export function openConnection(config: ConnectionConfig, closing: AbortSignal): 
       await client.query(`listen ${grantChannel}`)
     },
     async readVersion() {
-      const { rows } = await client.query<{ version: string }>('select version from rbac_version')
+      const { rows } = await client.query<{ version: string; source: string }>(
+        'select version, tableoid::text as source from rbac_version',
+      )
       const [row] = rows
       if (!row) throw new Error('rbac_version is empty')
-      return Number(row.version)
+      return { version: Number(row.version), source: row.source }
     },
     lost: lost.signal,
     destroy,

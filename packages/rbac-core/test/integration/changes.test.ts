@@ -229,6 +229,36 @@ describe('postgresChanges', () => {
     })
   })
 
+  test('hears every version once and in order while many write, and some roll back', async () => {
+    const versions: number[] = []
+    subscription = await postgresChanges({ connectionString: database.url }).subscribe({
+      ...listener,
+      onChange: change => versions.push(change.version),
+    })
+    const store = objectionGrantStore({ knex })
+    const before = await store.loadVersion()
+    await Promise.all(
+      Array.from({ length: 120 }, async (_, number) => {
+        const transaction = await knex.transaction()
+        await transaction('users')
+          .where({ id: user })
+          .update({ is_active: number % 2 === 0 })
+        await transaction('roles')
+          .where({ name: 'viewer' })
+          .update({ description: `${number}` })
+        await (number % 3 === 0 ? transaction.rollback() : transaction.commit())
+      }),
+    )
+    const after = await store.loadVersion()
+    await eventually(() => {
+      expect(versions.at(-1)).toBe(after)
+    })
+    expect([...new Set(versions)]).toEqual(Array.from({ length: 80 }, (_, index) => before + 1 + index))
+    expect(versions).toEqual([...versions].sort())
+    expect(events).toEqual(['gap', 'connected'])
+    await knex('users').where({ id: user }).update({ is_active: true })
+  })
+
   test('takes a skipped version and a text it cannot read for a gap', async () => {
     subscription = await postgresChanges({ connectionString: database.url }).subscribe(listener)
     await knex.raw(`select pg_notify('countersign_rbac', 'hello')`)

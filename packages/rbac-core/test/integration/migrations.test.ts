@@ -1,7 +1,9 @@
-import type { Knex } from 'knex'
+import knexOf, { type Knex } from 'knex'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createRoleAdmin, migrations, objectionGrantStore, syncCatalog } from '../../src/objection/index.ts'
+import { postgresChanges } from '../../src/postgres/index.ts'
 import { emptyDatabase, insertUser, permissions, type TestDatabase } from './database.ts'
+import { eventually } from './eventually.ts'
 
 let database: TestDatabase
 let knex: Knex
@@ -170,5 +172,45 @@ describe("migrations beside an application's own users", () => {
       isActive: true,
       isSuperuser: false,
     })
+  })
+})
+
+describe('migrations in a schema of the search path', () => {
+  test('serve several schemas of one database apart from each other', async () => {
+    const schemas = await Promise.all(
+      ['one', 'two'].map(async schema => {
+        await knex.raw('create schema ??', [schema])
+        const own = knexOf({ client: 'pg', connection: database.url, searchPath: [schema] })
+        await own.migrate.latest(migrations())
+        await syncCatalog(own, permissions)
+        const heard: unknown[] = []
+        const feed = await postgresChanges({
+          connectionString: database.url,
+          connection: { options: `-c search_path=${schema}` },
+        }).subscribe({
+          onChange: change => heard.push(change),
+          onGap: () => heard.push('gap'),
+          onState: () => undefined,
+        })
+        return { own, heard, feed, admin: createRoleAdmin({ knex: own, permissions }) }
+      }),
+    )
+    const [one, two] = schemas as [(typeof schemas)[0], (typeof schemas)[0]]
+    await two.own.raw('update rbac_version set version = version + 1000')
+    const late = await two.admin.createRole({ name: 'viewer', permissions: ['document:read'] })
+    const early = await one.admin.createRole({ name: 'viewer', permissions: ['document:read'] })
+    await eventually(() => {
+      expect(one.heard.at(-1)).toEqual({ version: early })
+      expect(two.heard.at(-1)).toBe('gap')
+    })
+    expect(one.heard).toEqual(['gap', { version: early }])
+    expect(await objectionGrantStore({ knex: two.own }).loadVersion()).toBe(late)
+    // The functions of the triggers find their tables whatever the search path of the writer.
+    await knex.raw(`update one.roles set description = 'from outside'`)
+    expect(await objectionGrantStore({ knex: one.own }).loadVersion()).toBe(early + 1)
+    for (const { own, feed } of schemas) {
+      await feed.close()
+      await own.destroy()
+    }
   })
 })
