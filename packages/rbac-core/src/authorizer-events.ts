@@ -3,7 +3,7 @@ import type { GrantVersion } from './grant-store.ts'
 
 /** What the channel `countersign.rbac-core.load` carries, for each question to the store or the shared cache. */
 export interface LoadEvent {
-  readonly of: 'subject' | 'policy' | 'version'
+  readonly of: 'subject' | 'policy' | 'version' | 'holders'
   readonly source: 'store' | 'cache'
   readonly durationMs: number
   readonly subjectId?: string | undefined

@@ -25,6 +25,8 @@ export interface AuthorizerOptions<Permission extends string> {
   readonly cache?: GrantCache | undefined
   /** The feed of committed changes: with it a change normally works at once, and the bound is for when it fails. */
   readonly changes?: GrantChanges | undefined
+  /** The permission that lets its holder grant what they do not hold; explanations name its holders too. */
+  readonly administrativePermission?: NoInfer<Permission> | undefined
 }
 
 export interface AccessOptions {
@@ -34,6 +36,12 @@ export interface AccessOptions {
   readonly atLeast?: GrantVersion | undefined
   /** The roles in use, of those the subject holds or inherits; without it all are. */
   readonly activeRoles?: readonly string[] | undefined
+}
+
+/** An explanation that also tells whom to ask. */
+export interface AuthorizerExplanation extends Explanation {
+  /** For a denial that a role would lift: subjects who have the permission and so may grant it, 20 at most. */
+  readonly mayBeGrantedBy?: readonly string[]
 }
 
 /** Resolves subjects to accesses that are never older than the bound. */
@@ -48,8 +56,12 @@ export interface Authorizer<Permission extends string = string> {
    * roles in use break a dynamic rule.
    */
   accessFor(subjectId: string, options?: AccessOptions): Promise<Access<Permission>>
-  /** Explains a subject's permission. */
-  explain(subjectId: string, permission: Permission, options?: ScopeOption & AccessOptions): Promise<Explanation>
+  /** Explains a subject's permission, with who may grant it if the store can tell. Rejects as `accessFor` does. */
+  explain(
+    subjectId: string,
+    permission: Permission,
+    options?: ScopeOption & AccessOptions,
+  ): Promise<AuthorizerExplanation>
   /** Ends the feed and the timer, and every access it gave. */
   close(): Promise<void>
 }
@@ -61,6 +73,8 @@ interface KeptPolicy<Permission extends string> extends Kept {
 /** Subjects kept in this process; more are loaded again. */
 const maxSubjects = 10_000
 const policyKey = 'policy'
+/** Enough to find somebody to ask. */
+const maxGrantors = 20
 
 /**
  * Creates the authorizer of a process: it loads roles and assignments, keeps them for a bounded time, and resolves
@@ -98,9 +112,13 @@ class BoundedAuthorizer<Permission extends string> implements Authorizer<Permiss
   readonly #subjects: KeptEntries<KeptSubject>
   readonly #policies: KeptEntries<KeptPolicy<Permission>>
   readonly #watch: ChangeWatch
+  readonly #administrativePermission: Permission | undefined
   #closed = false
 
-  constructor({ permissions, store, maxStalenessMs, cache, changes }: AuthorizerOptions<Permission>) {
+  constructor(options: AuthorizerOptions<Permission>) {
+    const { permissions, store, maxStalenessMs, cache, changes, administrativePermission } = options
+    if (administrativePermission !== undefined) permissions.indexOf(administrativePermission)
+    this.#administrativePermission = administrativePermission
     const budget = stalenessBudget(maxStalenessMs, { shared: cache !== undefined })
     this.maxStalenessMs = maxStalenessMs
     this.#catalog = permissions
@@ -137,8 +155,13 @@ class BoundedAuthorizer<Permission extends string> implements Authorizer<Permiss
     subjectId: string,
     permission: Permission,
     options: ScopeOption & AccessOptions = {},
-  ): Promise<Explanation> {
-    return (await this.accessFor(subjectId, options)).explain(permission, options)
+  ): Promise<AuthorizerExplanation> {
+    const explanation = (await this.accessFor(subjectId, options)).explain(permission, options)
+    if (explanation.wouldBeGrantedBy.length === 0 || this.#store.loadHolders === undefined) return explanation
+    const administrative = this.#administrativePermission
+    const names = administrative === undefined ? [permission] : [permission, administrative]
+    const mayBeGrantedBy = await this.#store.loadHolders(names, { scope: options.scope, limit: maxGrantors })
+    return { ...explanation, mayBeGrantedBy }
   }
 
   async close(): Promise<void> {

@@ -51,6 +51,14 @@ export interface GrantStore {
   /** Resolves to undefined for a subject the store does not know. */
   loadSubject(id: string): Promise<SubjectRecord | undefined>
   loadVersion(): Promise<GrantVersion>
+  /**
+   * Lists active subjects, superusers among them, who have one of these permissions everywhere or in `scope`, at most
+   * `limit` of them. Explanations of a store without it do not tell who may grant.
+   */
+  loadHolders?(
+    permissions: readonly string[],
+    options: { readonly scope?: string | undefined; readonly limit: number },
+  ): Promise<readonly string[]>
 }
 
 /** A committed change; without `subjectId` roles, permissions or rules changed, and everybody is affected. */

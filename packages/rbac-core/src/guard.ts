@@ -40,24 +40,24 @@ export interface GuardExplanation extends Decision {
 
 /** The guards over one catalog. Each throws `UNKNOWN_PERMISSION` or `INVALID_DEFINITION` where it is declared. */
 export interface Guards<Permission extends string> {
-  requirePermission<Args extends readonly unknown[] = never>(
+  readonly requirePermission: <Args extends readonly unknown[] = never>(
     permission: Permission,
     options?: GuardOptions<Args>,
-  ): Guard
-  requireAnyPermission<Args extends readonly unknown[] = never>(
+  ) => Guard
+  readonly requireAnyPermission: <Args extends readonly unknown[] = never>(
     permissions: readonly Permission[],
     options?: GuardOptions<Args>,
-  ): Guard
-  requireAllPermissions<Args extends readonly unknown[] = never>(
+  ) => Guard
+  readonly requireAllPermissions: <Args extends readonly unknown[] = never>(
     permissions: readonly Permission[],
     options?: GuardOptions<Args>,
-  ): Guard
-  requireRole<Args extends readonly unknown[] = never>(role: string, options?: GuardOptions<Args>): Guard
+  ) => Guard
+  readonly requireRole: <Args extends readonly unknown[] = never>(role: string, options?: GuardOptions<Args>) => Guard
   /** Combines permissions and roles with `anyOf`, `allOf` and `not`. */
-  requireAccess<Args extends readonly unknown[] = never>(
+  readonly requireAccess: <Args extends readonly unknown[] = never>(
     requirement: Requirement<Permission>,
     options?: GuardOptions<Args>,
-  ): Guard
+  ) => Guard
 }
 
 /**

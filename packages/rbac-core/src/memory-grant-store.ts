@@ -1,6 +1,6 @@
 import { InvalidDefinitionError, UnknownRoleError } from './errors.ts'
 import type { GrantChangeListener, GrantChanges, GrantStore, GrantVersion, SubjectRecord } from './grant-store.ts'
-import type { Policy } from './policy.ts'
+import { compilePolicy, type Policy } from './policy.ts'
 import { assertSeparated } from './separation.ts'
 
 /** A role given in memory; `expiresInMs` counts from the call that gives it. */
@@ -109,6 +109,17 @@ export function memoryGrantStore<Role extends string>(options: {
     },
     async loadVersion() {
       return version
+    },
+    async loadHolders(names, { scope, limit }) {
+      // A dynamic rule limits a session; here all roles of a subject count together.
+      const { catalog, record } = policy
+      const whole = compilePolicy(catalog, { ...record, separationOfDuty: [] })
+      const permissions = names.filter(name => catalog.has(name))
+      const holders = [...subjects].filter(([id, subject]) => {
+        const { assignments: roles, isActive, isSuperuser } = read(subject)
+        return whole.accessFor({ id, roles, isActive, isSuperuser }).canAny(permissions, { scope })
+      })
+      return holders.slice(0, limit).map(([id]) => id)
     },
     setSubject(id, subject) {
       store(id, subject)

@@ -39,6 +39,13 @@ export function observedStore(store: GrantStore, loadMs: number, state: Freshnes
         () => store.loadSubject(subjectId),
         subject => ({ of: 'subject', subjectId, version: subject?.version }),
       ),
+    ...(store.loadHolders && {
+      loadHolders: (permissions, options) =>
+        observe(
+          async () => store.loadHolders?.(permissions, options) ?? [],
+          () => ({ of: 'holders' }),
+        ),
+    }),
     loadVersion: () =>
       observe(
         () => store.loadVersion(),

@@ -442,3 +442,59 @@ test('an explanation is of the subject as stored', async () => {
   })
   expect(await authorizer.explain('u1', 'user:manage')).toMatchObject({ allowed: false, wouldBeGrantedBy: ['admin'] })
 })
+
+describe('who may grant', () => {
+  const memory = memoryStore({
+    u1: ['viewer'],
+    ann: ['editor'],
+    tom: [{ role: 'editor', scope: 'team:7' }],
+    off: { roles: ['editor'], isActive: false },
+    root: { roles: [], isSuperuser: true },
+    hats: ['editor', 'admin'],
+    gone: [{ role: 'editor', expiresInMs: -1 }],
+  })
+
+  test('a denial names those who have the permission, everywhere or in the scope in question', async () => {
+    const { authorizer } = process({ memory })
+    expect(await authorizer.explain('u1', 'document:update')).toMatchObject({
+      wouldBeGrantedBy: ['editor', 'admin'],
+      mayBeGrantedBy: ['ann', 'root', 'hats'],
+    })
+    expect((await authorizer.explain('u1', 'document:update', { scope: 'team:7' })).mayBeGrantedBy).toEqual([
+      'ann',
+      'tom',
+      'root',
+      'hats',
+    ])
+  })
+
+  test('a denial names holders of the administrative permission too', async () => {
+    const permission = 'document:read'
+    const authorizer = createAuthorizer({
+      permissions,
+      store: memoryStore({ u1: [], vic: ['viewer'], ann: ['editor'] }),
+      maxStalenessMs: 1000,
+      administrativePermission: permission,
+    })
+    expect((await authorizer.explain('u1', 'document:update')).mayBeGrantedBy).toEqual(['vic', 'ann'])
+    await authorizer.close()
+    expect(() =>
+      createAuthorizer({
+        permissions,
+        store: memory,
+        maxStalenessMs: 1000,
+        administrativePermission: 'role:grant' as never,
+      }),
+    ).toThrow(expect.objectContaining({ code: 'UNKNOWN_PERMISSION' }))
+  })
+
+  test('a grant names nobody, and neither does a store that cannot tell', async () => {
+    const { authorizer } = process({ memory })
+    expect(await authorizer.explain('ann', 'document:update')).not.toHaveProperty('mayBeGrantedBy')
+    const { loadPolicy, loadSubject, loadVersion } = memory
+    const store = { loadPolicy, loadSubject, loadVersion }
+    const plain = createAuthorizer({ permissions, store, maxStalenessMs: 1000 })
+    expect(await plain.explain('u1', 'document:update')).not.toHaveProperty('mayBeGrantedBy')
+    await plain.close()
+  })
+})

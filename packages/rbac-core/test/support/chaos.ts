@@ -40,6 +40,7 @@ export function chaosStore(store: GrantStore): ChaosStore {
       asked.subject += 1
       return disturb(() => store.loadSubject(id))
     },
+    loadHolders: (permissions, options) => disturb(async () => store.loadHolders?.(permissions, options) ?? []),
     loadVersion() {
       asked.version += 1
       return disturb(() => store.loadVersion())
