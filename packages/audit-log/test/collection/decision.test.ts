@@ -1,5 +1,5 @@
 import { channel } from 'node:diagnostics_channel'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { collectDecisions, decisionChannel } from '../../src/collection/decision.ts'
 
 function decide(allowed: boolean, permission: string, more: object = {}): void {
@@ -50,6 +50,20 @@ describe('collectDecisions', () => {
         expect(inner().denied).toMatchObject([{ permission: 'c:d' }])
       })
       expect(outer().denied).toMatchObject([{ permission: 'a:b' }])
+    })
+  })
+
+  test('two copies of the package in one process keep each decision once', async () => {
+    vi.resetModules()
+    const copy = await import('../../src/collection/decision.ts')
+    expect(copy.collectDecisions).not.toBe(collectDecisions)
+    copy.collectDecisions(decisions => {
+      decide(false, 'document:read')
+      expect(decisions().denied).toMatchObject([{ times: 1 }])
+    })
+    collectDecisions(decisions => {
+      decide(false, 'document:read')
+      expect(decisions().denied).toMatchObject([{ times: 1 }])
     })
   })
 
