@@ -1,6 +1,8 @@
 import type { Knex } from 'knex'
 import { createAppendOnly, createAuditLogs, createPartitioning, dropAuditLogs } from './schema/audit-logs.ts'
 import { createChangeTrigger, dropChangeTrigger } from './schema/change-trigger.ts'
+import { dropInstallFunctions, installFunctions } from './schema/install.ts'
+import { dropShownValues, shownValues } from './schema/shown-values.ts'
 
 interface NamedMigration extends Knex.Migration {
   readonly name: string
@@ -21,10 +23,12 @@ const all: readonly NamedMigration[] = [
   {
     name: '0002_change_trigger',
     async up(knex) {
-      await knex.raw(createChangeTrigger(await currentSchema(knex)))
+      const schema = await currentSchema(knex)
+      for (const create of [shownValues, createChangeTrigger, installFunctions]) await knex.raw(create(schema))
     },
     async down(knex) {
-      await knex.raw(dropChangeTrigger(await currentSchema(knex)))
+      const schema = await currentSchema(knex)
+      for (const drop of [dropInstallFunctions, dropChangeTrigger, dropShownValues]) await knex.raw(drop(schema))
     },
   },
 ]

@@ -19,6 +19,11 @@ export interface TablePolicy {
   readonly repr?: string | undefined
   /** The column (a time or a boolean) that marks a row as deleted; setting it is recorded as `soft_delete`. */
   readonly softDelete?: string | undefined
+  /**
+   * For a table that relates others, the type and the column of each end: `{ post: 'post_id', tag: 'tag_id' }`. Each end is
+   * told of the relation as a change of its own, `relate` or `unrelate`.
+   */
+  readonly ends?: Readonly<Record<string, string>> | undefined
 }
 
 /** The table as it stands in the database when the trigger is made. */
@@ -32,8 +37,17 @@ export interface TableFacts {
 
 /** Returns the arguments of the table's trigger, in the order that the trigger reads them. */
 export function triggerArguments(policy: TablePolicy, table: TableFacts): string[] {
-  const { include = [], exclude = [], mask = [], reveal = [], key = table.primaryKey, repr, softDelete } = policy
-  for (const [option, names] of Object.entries({ include, exclude, mask, reveal, key })) {
+  const {
+    include = [],
+    exclude = [],
+    mask = [],
+    reveal = [],
+    key = table.primaryKey,
+    repr,
+    softDelete,
+    ends = {},
+  } = policy
+  for (const [option, names] of Object.entries({ include, exclude, mask, reveal, key, ends: Object.values(ends) })) {
     for (const name of names) known(table, option, name)
   }
   if (repr !== undefined) known(table, 'repr', repr)
@@ -45,8 +59,13 @@ export function triggerArguments(policy: TablePolicy, table: TableFacts): string
   if (repr !== undefined && hidden.includes(repr)) {
     throw new AuditOptionError('repr', `a column that is not masked, and ${repr} is`)
   }
+  const resource = policy.resourceType ?? table.name
+  for (const [option, name] of [['resourceType', resource], ...Object.keys(ends).map(end => ['ends', end])] as const) {
+    if (name === '' || name.length > longestType)
+      throw new AuditOptionError(option, `a name of 1 to ${longestType} characters`)
+  }
   return [
-    policy.resourceType ?? table.name,
+    resource,
     arrayLiteral(key),
     arrayLiteral(include),
     arrayLiteral(exclude),
@@ -55,8 +74,12 @@ export function triggerArguments(policy: TablePolicy, table: TableFacts): string
     repr ?? '',
     softDelete ?? '',
     arrayLiteral(table.columns),
+    arrayLiteral(Object.entries(ends).flat()),
   ]
 }
+
+// It must fit an index entry of the log beside the row's id.
+const longestType = 100
 
 function known(table: TableFacts, option: string, name: string): void {
   if (!table.columns.includes(name)) throw new AuditOptionError(option, `columns of ${table.name}; it has no ${name}`)

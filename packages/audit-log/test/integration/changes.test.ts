@@ -250,6 +250,10 @@ test.each([
   [{ exclude: ['nothing'] }, 'exclude'],
   [{ key: ['nothing'] }, 'key'],
   [{ softDelete: 'nothing' }, 'softDelete'],
+  [{ ends: { a: 'nothing' } }, 'ends'],
+  [{ ends: { '': 'title' } }, 'ends'],
+  [{ resourceType: '' }, 'resourceType'],
+  [{ resourceType: 'x'.repeat(101) }, 'resourceType'],
   [{ mask: ['title'], reveal: ['title'] }, 'mask'],
 ] as const)('a policy that cannot be meant is refused: %j', async (policy, option) => {
   await expect(auditTable(knex, 'named', policy)).rejects.toMatchObject({ code: 'AUDIT_OPTION_INVALID', option })
@@ -287,6 +291,55 @@ test('partitions of an audited table are audited, also those made later', async 
     ['measured.create', '[1, "eu"]'],
     ['measured.create', '[2, "us"]'],
     ['measured.update', '[2, "us"]'],
+  ])
+})
+
+test('tables that inherit are audited with their parent, and a truncated partition is recorded', async () => {
+  await knex.raw('create table animals (id int primary key, name text)')
+  await knex.raw('create table dogs (breed text, primary key (id)) inherits (animals)')
+  await knex.raw('create table logged_at (id int, day date) partition by range (day)')
+  await knex.raw(`create table logged_2026 partition of logged_at for values from ('2026-01-01') to ('2027-01-01')`)
+  await auditTable(knex, 'animals', { resourceType: 'animal' })
+  await auditTable(knex, 'logged_at')
+  await knex('dogs').insert({ id: 1, name: 'Rex', breed: 'x' })
+  await knex('animals').update({ name: 'Max' })
+  await knex.raw('truncate logged_2026')
+  expect(await database.changes({ resourceType: 'animal' })).toEqual([
+    ['animal.create', '1', null, { id: 1, name: 'Rex', breed: 'x' }],
+    ['animal.update', '1', { name: 'Rex' }, { name: 'Max' }],
+  ])
+  const [truncated] = await database.rows({ action: 'logged_at.truncate' })
+  expect(truncated?.metadata).toEqual({ table: 'public.logged_2026' })
+  await unauditTable(knex, 'animals')
+  await knex('dogs').delete()
+  expect(await database.rows({ resourceType: 'animal' })).toHaveLength(2)
+})
+
+test('a relation is told to both of its ends', async () => {
+  await knex.raw('create table likes (post_id int, tag_id int, weight int, primary key (post_id, tag_id))')
+  await auditTable(knex, 'likes', { resourceType: 'like', ends: { blog: 'post_id', label: 'tag_id' } })
+  await knex('likes').insert({ post_id: 1, tag_id: 2 })
+  await knex('likes').update({ weight: 5 })
+  await knex('likes').update({ tag_id: 3 })
+  await knex('likes').delete()
+  const link = (tag: number) => ({ post_id: 1, tag_id: tag })
+  expect(await database.changes({ resourceType: 'blog', resourceId: '1' })).toEqual([
+    ['blog.relate', '1', null, link(2)],
+    ['blog.unrelate', '1', link(2), null],
+    ['blog.relate', '1', null, link(3)],
+    ['blog.unrelate', '1', link(3), null],
+  ])
+  expect(await database.changes({ resourceType: 'label' })).toEqual([
+    ['label.relate', '2', null, link(2)],
+    ['label.unrelate', '2', link(2), null],
+    ['label.relate', '3', null, link(3)],
+    ['label.unrelate', '3', link(3), null],
+  ])
+  expect((await database.rows({ resourceType: 'like' })).map(row => row.action)).toEqual([
+    'like.create',
+    'like.update',
+    'like.update',
+    'like.delete',
   ])
 })
 

@@ -1,19 +1,8 @@
+import { settings } from './settings.ts'
+import { longestValue } from './shown-values.ts'
+
 /** The start of the comment that carries the audit context; the trigger looks for it at a statement's start only. */
 export const commentStart = '/*countersign:'
-
-/**
- * Judges column names that did not exist when the table's policy was written, and keys inside json columns. It errs on
- * the side of masking; the columns that a policy knows were judged by their words.
- */
-const secretName =
-  '(passw|passphrase|passcode|pwd|secret|token|api[_-]*key|private[_-]*key|access[_-]*key|credential|authorization' +
-  '|cookie|session|jwt|csrf|xsrf|cvv|cvc|card[_-]*number|iban|ssn|mnemonic|(^|[_-])(otp|totp|pin|pass|pw|sid)([_-]|$))'
-
-const settings = 'set search_path = pg_catalog, pg_temp'
-
-// Values beyond this are cut: a log must not double the cost of every large field.
-const longestValue = 16_384
-const deepest = 32
 
 /** Reads the context of the running statement; null where there is none or it is not ours. */
 const contextFunction = (schema: string) => `
@@ -34,61 +23,66 @@ $body$;
 `
 
 /**
- * `shown` gives columns as the log may show them; it is called only where a value is large, of json, or of a column that
- * is masked or not known to be harmless.
+ * Writes a row. The microseconds go into the twelve bits after the version of its id (RFC 9562, 6.2, method 3), so that ids
+ * keep the order of changes. Texts are bounded, for an index takes no more than 2,700 bytes.
  */
-const valueFunctions = (schema: string) => `
-create function ${schema}.countersign_audit_json(value jsonb, depth integer) returns jsonb
-  language plpgsql immutable parallel safe ${settings} as $body$
+const writeFunction = (schema: string) => `
+create function ${schema}.countersign_audit_write(action text, severity text, type text, id text, repr text,
+    old_values jsonb, new_values jsonb, details jsonb) returns uuid
+  language plpgsql ${settings} as $body$
+declare
+  now_us constant bigint := (extract(epoch from clock_timestamp()) * 1000000)::bigint;
+  context constant jsonb := ${schema}.countersign_audit_context();
+  row_id constant uuid := encode(int8send((now_us / 1000 << 16) | 28672 | (now_us % 1000 * 4096 / 1000))
+    || substring(uuid_send(gen_random_uuid()) from 9), 'hex');
 begin
-  if jsonb_typeof(value) not in ('object', 'array') then
-    return value;
-  elsif depth > ${deepest} then
-    return '"[too deep]"';
-  elsif jsonb_typeof(value) = 'array' then
-    return (select coalesce(jsonb_agg(${schema}.countersign_audit_json(e, depth + 1) order by n), '[]')
-            from jsonb_array_elements(value) with ordinality as elements (e, n));
+  if context->>'w' is not null then
+    details := coalesce(details, '{}') || jsonb_build_object('traceparent', left(context->>'w', 64));
   end if;
-  return (select coalesce(jsonb_object_agg(key, case
-            when key ~* '${secretName}' and e <> 'null' then '"[masked]"'
-            else ${schema}.countersign_audit_json(e, depth + 1) end), '{}')
-          from jsonb_each(value) as members (key, e));
+  insert into ${schema}.audit_logs (id, created_at, action, severity, resource_type, resource_id, resource_repr, old_values,
+    new_values, metadata, user_id, actor_type, impersonator_id, session_id, ip_address, user_agent, tenant_id, correlation_id,
+    causation_id, source)
+  values (row_id, to_timestamp(now_us / 1000 / 1000.0), action, severity, type, left(id, 255), left(repr, 255), old_values,
+    new_values, details, left(context->>'u', 255), left(context->>'t', 255), left(context->>'i', 255),
+    left(context->>'s', 255), left(context->>'a', 255), left(context->>'g', 255), left(context->>'n', 255),
+    left(context->>'c', 255), left(context->>'p', 255), left(context->>'o', 255));
+  return row_id;
 end
 $body$;
-
-create function ${schema}.countersign_audit_shown(columns jsonb, hidden text[], judged text[]) returns jsonb
-  language plpgsql stable parallel safe ${settings} as $body$
-begin
-  return (select jsonb_object_agg(key, case
-      when e = 'null' then e
-      when key = any(hidden) or (key <> all(judged) and key ~* '${secretName}') then '"[masked]"'
-      when pg_column_size(e) > ${longestValue} then
-        to_jsonb(left(e #>> '{}', 1024) || '[truncated: ' || length(e #>> '{}') || ' characters]')
-      else ${schema}.countersign_audit_json(e, 0) end)
-    from jsonb_each(columns) as listed (key, e));
-end
-$body$;
+revoke all on function ${schema}.countersign_audit_write(text, text, text, text, text, jsonb, jsonb, jsonb) from public;
 `
 
-// Microseconds go into the twelve bits after the version (RFC 9562, 6.2, method 3), so that ids keep the order of changes.
-const identity = `
-    encode(int8send((now_us / 1000 << 16) | 28672 | (now_us % 1000 * 4096 / 1000))
-      || substring(uuid_send(gen_random_uuid()) from 9), 'hex')::uuid, to_timestamp(now_us / 1000 / 1000.0)`
-
-const contextColumns = `user_id, actor_type, impersonator_id, session_id, ip_address, user_agent, tenant_id, correlation_id,
-    causation_id, source`
-
-const contextValues = `
-    left(context->>'u', 255), left(context->>'t', 255), left(context->>'i', 255), left(context->>'s', 255),
-    left(context->>'a', 255), left(context->>'g', 512), left(context->>'n', 255), left(context->>'c', 255),
-    left(context->>'p', 255), left(context->>'o', 255)`
-
-const nowMicroseconds = '(extract(epoch from clock_timestamp()) * 1000000)::bigint'
+/** A row of a table that relates others is a change of each end, told with the ids of all ends. */
+const linkFunction = (schema: string) => `
+create function ${schema}.countersign_audit_link(ends text[], before jsonb, after jsonb) returns void
+  language plpgsql ${settings} as $body$
+declare
+  columns constant text[] := (select array_agg(name order by n) from unnest(ends) with ordinality as pair (name, n) where n % 2 = 0);
+  was constant jsonb := (select jsonb_object_agg(name, before->name) from unnest(columns) as name where before is not null);
+  becomes constant jsonb := (select jsonb_object_agg(name, after->name) from unnest(columns) as name where after is not null);
+begin
+  if was = becomes then
+    return;
+  end if;
+  for i in 1 .. cardinality(columns) loop
+    if was is not null then
+      perform ${schema}.countersign_audit_write(ends[2 * i - 1] || '.unrelate', 'info', ends[2 * i - 1],
+        was->>columns[i], null, was, null, null);
+    end if;
+    if becomes is not null then
+      perform ${schema}.countersign_audit_write(ends[2 * i - 1] || '.relate', 'info', ends[2 * i - 1],
+        becomes->>columns[i], null, null, becomes, null);
+    end if;
+  end loop;
+end
+$body$;
+revoke all on function ${schema}.countersign_audit_link(text[], jsonb, jsonb) from public;
+`
 
 /**
  * Arguments: resource type, key columns, included columns (none: all), excluded columns, masked columns, columns shown as
  * they are, the column that names the row for people, the column that marks it as deleted, the columns whose names were
- * judged when the policy was written.
+ * judged when the policy was written; for a table that relates others: the type and the column of each end in turn.
  */
 const changeFunction = (schema: string) => `
 create function ${schema}.countersign_audit_change() returns trigger
@@ -103,13 +97,13 @@ declare
   repr constant text := tg_argv[6];
   soft_delete constant text := tg_argv[7];
   judged constant text[] := tg_argv[8];
-  now_us constant bigint := ${nowMicroseconds};
-  context jsonb;
+  ends constant text[] := tg_argv[9];
   before jsonb;
   after jsonb;
   old_values jsonb;
   new_values jsonb;
   verb text;
+  written uuid;
 begin
   if tg_op = 'UPDATE' then
     if old *= new then
@@ -151,18 +145,15 @@ begin
     new_values := ${schema}.countersign_audit_shown(new_values, hidden, judged);
   end if;
 
-  context := ${schema}.countersign_audit_context();
-  insert into ${schema}.audit_logs (id, created_at, action, resource_type, resource_id, resource_repr, old_values, new_values,
-    metadata, ${contextColumns})
-  values (${identity}, resource || '.' || verb, resource,
-    left(case cardinality(keys)
+  written := ${schema}.countersign_audit_write(resource || '.' || verb, 'info', resource,
+    case cardinality(keys)
       when 0 then null
       when 1 then coalesce(before, after)->>keys[1]
       else (select jsonb_agg(coalesce(before, after)->k order by n) from unnest(keys) with ordinality as key (k, n))::text
-    end, 255),
-    left(coalesce(after, before)->>repr, 255),
-    old_values, new_values,
-    case when context->>'w' is not null then jsonb_build_object('traceparent', left(context->>'w', 64)) end, ${contextValues});
+    end, coalesce(after, before)->>repr, old_values, new_values, null);
+  if ends <> '{}' then
+    perform ${schema}.countersign_audit_link(ends, before, after);
+  end if;
   return null;
 end
 $body$;
@@ -172,57 +163,26 @@ revoke all on function ${schema}.countersign_audit_change() from public;
 const truncateFunction = (schema: string) => `
 create function ${schema}.countersign_audit_truncate() returns trigger
   language plpgsql security definer ${settings} as $body$
-declare
-  now_us constant bigint := ${nowMicroseconds};
-  context constant jsonb := ${schema}.countersign_audit_context();
 begin
-  insert into ${schema}.audit_logs (id, created_at, action, severity, resource_type, metadata, ${contextColumns})
-  values (${identity}, tg_argv[0] || '.truncate', 'warn', tg_argv[0],
-    jsonb_build_object('table', tg_table_schema || '.' || tg_table_name), ${contextValues});
+  perform ${schema}.countersign_audit_write(tg_argv[0] || '.truncate', 'warn', tg_argv[0], null, null, null, null,
+    jsonb_build_object('table', tg_table_schema || '.' || tg_table_name));
   return null;
 end
 $body$;
 revoke all on function ${schema}.countersign_audit_truncate() from public;
 `
 
-/** Makes the triggers of a table, in the database because a statement that makes them takes no parameters. */
-const installFunctions = (schema: string) => `
-create function ${schema}.countersign_audit_install(target regclass, arguments jsonb) returns void
-  language plpgsql ${settings} as $body$
-begin
-  execute format('create or replace trigger countersign_audit after insert or update or delete on %s
-    for each row execute function ${schema}.countersign_audit_change(%s)', target,
-    (select string_agg(quote_literal(a), ', ' order by n)
-       from jsonb_array_elements_text(arguments) with ordinality as listed (a, n)));
-  execute format('create or replace trigger countersign_audit_truncate after truncate on %s
-    for each statement execute function ${schema}.countersign_audit_truncate(%L)', target, arguments->>0);
-end
-$body$;
-
-create function ${schema}.countersign_audit_remove(target regclass) returns void
-  language plpgsql ${settings} as $body$
-begin
-  execute format('drop trigger if exists countersign_audit on %s', target);
-  execute format('drop trigger if exists countersign_audit_truncate on %s', target);
-end
-$body$;
-`
-
 /** Makes the functions that the triggers of audited tables call; `schema` is a quoted identifier. */
 export function createChangeTrigger(schema: string): string {
-  return [contextFunction, valueFunctions, changeFunction, truncateFunction, installFunctions]
+  return [contextFunction, writeFunction, linkFunction, changeFunction, truncateFunction]
     .map(part => part(schema))
     .join('')
 }
 
-export function dropChangeTrigger(schema: string): string {
-  return `
-drop function ${schema}.countersign_audit_remove(regclass);
-drop function ${schema}.countersign_audit_install(regclass, jsonb);
+export const dropChangeTrigger = (schema: string): string => `
 drop function ${schema}.countersign_audit_truncate();
 drop function ${schema}.countersign_audit_change();
-drop function ${schema}.countersign_audit_shown(jsonb, text[], text[]);
-drop function ${schema}.countersign_audit_json(jsonb, integer);
+drop function ${schema}.countersign_audit_link(text[], jsonb, jsonb);
+drop function ${schema}.countersign_audit_write(text, text, text, text, text, jsonb, jsonb, jsonb);
 drop function ${schema}.countersign_audit_context();
 `
-}
