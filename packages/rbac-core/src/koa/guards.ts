@@ -19,27 +19,27 @@ export interface KoaGuard extends KoaMiddlewareLike {
 
 /** The guards over one catalog, as Koa middleware: 401 without a subject, 403 when denied. */
 export interface KoaGuards<Permission extends string> {
-  requirePermission<Context extends KoaContextLike = KoaRouteContextLike>(
+  readonly requirePermission: <Context extends KoaContextLike = KoaRouteContextLike>(
     permission: Permission,
     options?: KoaGuardOptions<Context>,
-  ): KoaGuard
-  requireAnyPermission<Context extends KoaContextLike = KoaRouteContextLike>(
+  ) => KoaGuard
+  readonly requireAnyPermission: <Context extends KoaContextLike = KoaRouteContextLike>(
     permissions: readonly Permission[],
     options?: KoaGuardOptions<Context>,
-  ): KoaGuard
-  requireAllPermissions<Context extends KoaContextLike = KoaRouteContextLike>(
+  ) => KoaGuard
+  readonly requireAllPermissions: <Context extends KoaContextLike = KoaRouteContextLike>(
     permissions: readonly Permission[],
     options?: KoaGuardOptions<Context>,
-  ): KoaGuard
-  requireRole<Context extends KoaContextLike = KoaRouteContextLike>(
+  ) => KoaGuard
+  readonly requireRole: <Context extends KoaContextLike = KoaRouteContextLike>(
     role: string,
     options?: KoaGuardOptions<Context>,
-  ): KoaGuard
+  ) => KoaGuard
   /** Combines permissions and roles with `anyOf`, `allOf` and `not`. */
-  requireAccess<Context extends KoaContextLike = KoaRouteContextLike>(
+  readonly requireAccess: <Context extends KoaContextLike = KoaRouteContextLike>(
     requirement: Requirement<Permission>,
     options?: KoaGuardOptions<Context>,
-  ): KoaGuard
+  ) => KoaGuard
 }
 
 /**
