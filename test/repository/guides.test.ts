@@ -1,0 +1,72 @@
+import { build } from 'esbuild'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { temporaryFolder } from '../support/service.ts'
+import { claimsOf, documentationFences, type Fence } from './fences.ts'
+import { root } from './workspace.ts'
+
+const run = promisify(execFile)
+const claiming = documentationFences().filter(fence => claimsOf(fence).claims.length > 0)
+
+let folder: Awaited<ReturnType<typeof temporaryFolder>>
+beforeAll(async () => {
+  folder = await temporaryFolder('guides')
+})
+afterAll(() => folder.remove())
+
+describe('what the documentation says of results', () => {
+  test('is said in several guides', () => {
+    expect(new Set(claiming.map(({ at }) => at.split(':')[0])).size).toBeGreaterThan(2)
+  })
+
+  test.each(claiming)('is true at $at', async fence => {
+    const { claims } = claimsOf(fence)
+    const results = await runFence(fence, join(folder.path, `${claiming.indexOf(fence)}.mjs`))
+    expect(results.map(({ line, holds, actual }) => ({ line, holds, ...(!holds && { actual }) }))).toEqual(
+      claims.map(({ line }) => ({ line, holds: true })),
+    )
+  })
+
+  test('is found when it is false', async () => {
+    const fence: Fence = {
+      at: 'here',
+      home: join(root, 'test'),
+      fileName: join(root, 'test/false.ts'),
+      text: `const sum = 1 + 1 // => 3\nthrowing() // => throws MINE\nfunction throwing(): never {\n  throw Object.assign(new Error(), { code: 'YOURS' })\n}\n`,
+    }
+    const results = await runFence(fence, join(folder.path, 'false.mjs'))
+    expect(results).toEqual([
+      { line: 1, holds: false, actual: '2' },
+      { line: 2, holds: false, actual: `'YOURS'` },
+    ])
+  })
+})
+
+interface Result {
+  line: number
+  holds: boolean
+  actual: string
+}
+
+/** Runs a fence with its claims in a process of its own, on the sources of the packages. */
+async function runFence(fence: Fence, outfile: string): Promise<Result[]> {
+  await build({
+    stdin: { contents: claimsOf(fence).program, resolveDir: fence.home, loader: 'ts' },
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'es2022',
+    conditions: ['@countersign/source'],
+    // Drivers written as CommonJS ask for Node's modules when they run.
+    banner: { js: `import { createRequire } from 'node:module'; const require = createRequire(import.meta.url)` },
+    logLevel: 'silent',
+  })
+  const { stdout } = await run(process.execPath, [outfile], { timeout: 20_000 })
+  return stdout
+    .split('\n')
+    .filter(line => line.startsWith('{"line":'))
+    .map(line => JSON.parse(line) as Result)
+}
