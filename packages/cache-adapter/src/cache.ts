@@ -4,6 +4,7 @@ import { refuseSelfLoad, type Flight } from './flight.ts'
 import { storageKey } from './key.ts'
 import { obtain, refresh, type LoadContext, type Loader } from './load.ts'
 import { lookUp, lookUpMany, type Found, type Realm } from './lookup.ts'
+import { Near, type NearCache } from './near.ts'
 import { freshUntil, planOf, type EntryOptions, type LoadOptions, type Plan } from './options.ts'
 import type { EncodedValue } from './value.ts'
 import { ensureVersion, versionIn } from './version.ts'
@@ -12,6 +13,8 @@ import { ensureVersion, versionIn } from './version.ts'
 export interface Cache<V> {
   /** Reads a value; undefined on a miss, for what is known to be absent, and when the store fails. */
   get(key: string): Promise<V | undefined>
+  /** Returns the value that is at hand in this process, at once; only in a namespace with `near`, and frozen. */
+  peek(key: string): V | undefined
   /** Reads many values in one round trip; what is missing is not in the map. */
   getMany(keys: readonly string[]): Promise<ReadonlyMap<string, V>>
   /**
@@ -50,20 +53,33 @@ const setAttempts = 3
 export class NamespaceCache<V> implements Cache<V> {
   readonly #realm: Realm
   readonly #defaults: LoadOptions
+  readonly #near: Near | undefined
   /** The namespace's version as last seen; `set` checks it in the round trip that stores. */
   #lastVersion: number | undefined
 
-  constructor(realm: Realm, defaults: LoadOptions) {
+  constructor(realm: Realm, defaults: LoadOptions, near: NearCache | undefined) {
     this.#realm = realm
     this.#defaults = defaults
+    this.#near = near && new Near(near)
     planOf(realm.base, defaults, undefined)
+  }
+
+  peek(key: string): V | undefined {
+    this.#realm.assertOpen()
+    const value = this.#near?.get(key)
+    if (value !== undefined) this.#realm.recorder.hitNear()
+    return value as V | undefined
   }
 
   async get(key: string): Promise<V | undefined> {
     const realm = this.#realm
-    realm.assertOpen()
+    const near = this.peek(key)
+    if (near !== undefined) return near
     const at = storageKey(realm.base, 'k', key)
-    return this.#valueOf(at, await lookUp(realm, at)) as V | undefined
+    const generation = this.#near?.generation ?? 0
+    const found = await lookUp(realm, at)
+    this.#keepNear(key, found, generation)
+    return this.#valueOf(at, found) as V | undefined
   }
 
   async getMany(keys: readonly string[]): Promise<ReadonlyMap<string, V>> {
@@ -87,8 +103,10 @@ export class NamespaceCache<V> implements Cache<V> {
     const plan = planOf(realm.base, this.#defaults, options)
     const start = realm.clock.now()
     const encoded = await realm.codec.encode(value)
+    this.#near?.void()
     try {
       await this.#store(at, encoded, plan, start)
+      this.#near?.void()
       realm.invalidations.settled(at)
     } catch (error) {
       if (error instanceof CacheClosedError) throw error
@@ -108,11 +126,14 @@ export class NamespaceCache<V> implements Cache<V> {
     options?: LoadOptions,
   ): Promise<V | undefined> {
     const realm = this.#realm
-    realm.assertOpen()
+    const near = this.peek(key)
+    if (near !== undefined) return near
     const at = storageKey(realm.base, 'k', key)
     const plan = planOf(realm.base, this.#defaults, options)
     refuseSelfLoad(at)
+    const generation = this.#near?.generation ?? 0
     const found = await lookUp(realm, at, plan.tags)
+    this.#keepNear(key, found, generation)
     const loader = load as Loader
     if (found.state === 'stale') return (await this.#staleOrNew(at, plan, found, loader)) as V | undefined
     const value = this.#valueOf(at, found)
@@ -126,9 +147,7 @@ export class NamespaceCache<V> implements Cache<V> {
     const realm = this.#realm
     realm.assertOpen()
     const at = storageKey(realm.base, 'k', key)
-    realm.flights.detachKey(at)
-    await realm.invalidations.delete(at)
-    realm.flights.detachKey(at)
+    await this.#invalidate(at, flight => flight.key === at)
   }
 
   async invalidateTag(tag: string): Promise<void> {
@@ -136,19 +155,13 @@ export class NamespaceCache<V> implements Cache<V> {
     realm.assertOpen()
     const at = storageKey(realm.base, 't', tag)
     const name = at.slice(realm.base.length)
-    const isOutdated = (flight: Flight): boolean => flight.base === realm.base && flight.tags.includes(name)
-    realm.flights.detach(isOutdated)
-    await realm.invalidations.delete(at)
-    realm.flights.detach(isOutdated)
+    await this.#invalidate(at, flight => flight.base === realm.base && flight.tags.includes(name))
   }
 
   async clear(): Promise<void> {
     const realm = this.#realm
     realm.assertOpen()
-    const isOutdated = (flight: Flight): boolean => flight.base === realm.base
-    realm.flights.detach(isOutdated)
-    await realm.invalidations.delete(realm.versionKey)
-    realm.flights.detach(isOutdated)
+    await this.#invalidate(realm.versionKey, flight => flight.base === realm.base)
   }
 
   cached<A extends readonly unknown[]>(
@@ -156,6 +169,21 @@ export class NamespaceCache<V> implements Cache<V> {
     options: LoadOptions & { key: (...args: A) => string },
   ): (...args: A) => Promise<V | undefined> {
     return async (...args) => this.getOrLoad(options.key(...args), () => load(...args), options)
+  }
+
+  /** What is at hand or being loaded is given up before the deletion and, for what began meanwhile, after it. */
+  async #invalidate(at: string, isOutdated: (flight: Flight) => boolean): Promise<void> {
+    const { flights, invalidations } = this.#realm
+    this.#near?.void()
+    flights.detach(isOutdated)
+    await invalidations.delete(at)
+    this.#near?.void()
+    flights.detach(isOutdated)
+  }
+
+  #keepNear(key: string, found: Found, generation: number): void {
+    if (!this.#near || found.state !== 'hit') return
+    this.#near.keep(key, found.value, found.entry.freshUntil - this.#realm.clock.now(), generation)
   }
 
   #valueOf(at: string, found: Found): unknown {

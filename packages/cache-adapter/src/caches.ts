@@ -8,6 +8,7 @@ import { Invalidations } from './invalidations.ts'
 import { checkName, digest, keyBase } from './key.ts'
 import type { Realm } from './lookup.ts'
 import type { LoadOptions } from './options.ts'
+import type { NearCache } from './near.ts'
 import { createQueryCache, type QueryCache } from './query-cache.ts'
 import { Reader } from './reader.ts'
 import { Recorder, type CacheStats } from './stats.ts'
@@ -22,6 +23,8 @@ export interface CachesOptions {
   schemaVersion: number
   /** What holds for every namespace that does not say otherwise. */
   defaults?: LoadOptions | undefined
+  /** What holds for `caches.app`; with `near`, hot values are kept at hand in this process. */
+  app?: NamespaceOptions<unknown> | undefined
   /** The time; a test can bring its own. Default the system's. */
   clock?: Clock | undefined
 }
@@ -29,6 +32,8 @@ export interface CachesOptions {
 export interface NamespaceOptions<V> extends LoadOptions {
   /** Checks, and may convert, every value that is read; what does not fit is loaded again. Any Standard Schema. */
   schema?: StandardSchema<V> | undefined
+  /** Keeps hot values at hand in this process, frozen, for up to its `maxMs`; one for each namespace. */
+  near?: NearCache | undefined
 }
 
 export interface Caches {
@@ -91,7 +96,7 @@ export function createCaches(options: CachesOptions): Caches {
     return recorder
   }
   function open<V>(name: string, recorder: Recorder, own: NamespaceOptions<V> = {}): Cache<V> {
-    const { schema, ...defaults } = own
+    const { schema, near, ...defaults } = own
     const codec = new ValueCodec(schema)
     const base = keyBase(prefix, schemaVersion, name)
     const realm: Realm = {
@@ -106,18 +111,19 @@ export function createCaches(options: CachesOptions): Caches {
       codec,
       assertOpen,
     }
-    return new NamespaceCache<V>(realm, { ...options.defaults, ...defaults })
+    return new NamespaceCache<V>(realm, { ...options.defaults, ...defaults }, near)
   }
   // Names with ~ cannot be those of an application.
-  const ofFamily = <V>(family: string, member = ''): Cache<V> =>
-    open<V>(`~${family}${member}`, recorderOf(`~${family}`))
+  function ofFamily<V>(family: string, member = '', own?: NamespaceOptions<V>): Cache<V> {
+    return open<V>(`~${family}${member}`, recorderOf(`~${family}`), own)
+  }
 
   return {
     namespace: <V>(name: string, own?: NamespaceOptions<V>) =>
       open<V>(checkName('namespace', name), recorderOf(name), own),
     query: createQueryCache(ofFamily('query')),
     user: <V>(userId: string) => ofFamily<V>('user', `.${digest(userId)}`),
-    app: ofFamily('app'),
+    app: ofFamily('app', '', options.app),
     stats: () => Object.fromEntries(Array.from(recorders, ([name, recorder]) => [name, recorder.stats()])),
     async close(): Promise<void> {
       closed = true

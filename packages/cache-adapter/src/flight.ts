@@ -87,10 +87,6 @@ export class Flights {
   detach(isOutdated: (flight: Flight) => boolean): void {
     for (const [key, flight] of this.#byKey) if (isOutdated(flight)) this.#byKey.delete(key)
   }
-
-  detachKey(key: string): void {
-    this.#byKey.delete(key)
-  }
 }
 
 /** Refuses a loader that asks for the very key it is loading. */

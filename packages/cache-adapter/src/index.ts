@@ -14,6 +14,7 @@ export {
 } from './errors.ts'
 export type { CacheEvents } from './events.ts'
 export type { LoadContext } from './load.ts'
+export type { NearCache } from './near.ts'
 export type { EntryOptions, LoadOptions } from './options.ts'
 export type { CachedQuery, QueryCache } from './query-cache.ts'
 export { createSessions, type NewSession, type Session, type Sessions, type SessionsOptions } from './session.ts'

@@ -31,6 +31,11 @@ export class Recorder {
     publish('hit', () => ({ namespace: this.namespace, key }))
   }
 
+  /** Answered from this process's memory: counted, but so frequent that nothing is published. */
+  hitNear(): void {
+    this.#counts.hits += 1
+  }
+
   miss(key: string): void {
     this.#counts.misses += 1
     publish('miss', () => ({ namespace: this.namespace, key }))
