@@ -28,6 +28,9 @@ const element = /<([a-z_][\w.:-]*)((?:[ \t\r\n][^<>]*)?>)([^<]+)/gi
 // GitHub, GitLab, Slack, Stripe, npm, AWS, Google, SendGrid, Hugging Face, DigitalOcean.
 const serviceToken =
   /(?:gh[opsur]_|github_pat_|glpat-|xox[abeoprs]-|[rs]k_(?:live|test)_|whsec_|npm_|A(?:KIA|SIA|Iza)|ya29\.|SG\.|hf_|do[opr]_v1_)[\w.-]{16,}/g
+// `token:create` is a permission, and hardly anybody's token is called `create`.
+const permissionAction =
+  /(?:\*|read|write|create|update|change|edit|delete|remove|destroy|list|view|search|manage|use|issue|grant|assign|revoke|renew|rotate|reset|verify|export|import|share|restore)(?=[\s,)]|$)/y
 // A user's name is hardly that long.
 const addressToken = /^:\/\/[^@:/?#]{20,}(?=@)/
 const addressRun = /:\/\/[^\s"'<>]*/g
@@ -87,6 +90,7 @@ function replaceInPairs(text: string, isSecret: IsSecret, replace: Replace): str
   for (let found = nameAndMark.exec(text); found; found = nameAndMark.exec(text)) {
     if (!isSecret(found[1] ?? '')) continue
     const start = nameAndMark.lastIndex
+    if (found[0] === `${found[1]}:` && isAt(permissionAction, text, start)) continue
     pairValue.lastIndex = start
     const value = pairValue.exec(text)?.[0]
     if (value === undefined) continue
@@ -96,6 +100,11 @@ function replaceInPairs(text: string, isSecret: IsSecret, replace: Replace): str
     copied = start + value.length
   }
   return copied === 0 ? text : out + text.slice(copied)
+}
+
+function isAt(sticky: RegExp, text: string, at: number): boolean {
+  sticky.lastIndex = at
+  return sticky.test(text)
 }
 
 function quoted(value: string, replace: Replace): string {

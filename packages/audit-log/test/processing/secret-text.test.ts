@@ -51,6 +51,10 @@ describe('secrets inside texts', () => {
     ['password: a phrase of many words', 'password: [masked value]'],
     ['password="never closed', 'password="[masked value]"'],
     ['2fa_token=123456', '2fa_token=[masked value]'],
+    ['token:created', 'token:[masked value]'],
+    ['password:hunter', 'password:[masked value]'],
+    ['password: reset', 'password: [masked value]'],
+    ['password=reset', 'password=[masked value]'],
     // XML
     [
       '<login><user>bob</user><password>hunter2</password></login>',
@@ -92,6 +96,8 @@ describe('secrets inside texts', () => {
     '-----BEGIN PUBLIC KEY-----\nMIIE\n-----END PUBLIC KEY-----',
     'heyJoe.example',
     'document:read',
+    'token:create',
+    'any of (user:session:revoke, token:*, not (password:reset))',
     'npm_lifecycle_event',
     '<p>a paragraph</p>',
     'a < b and c > d',
