@@ -43,9 +43,14 @@ export class Invalidations {
     if (!this.#timer) this.#schedule()
   }
 
+  /** Tells whether nothing waits for its deletion, as almost always. */
+  get isEmpty(): boolean {
+    return this.#pending.size === 0
+  }
+
   /** Tells whether one of the keys waits for its deletion, so that what is stored there must not be used. */
   cover(keys: readonly string[]): boolean {
-    return this.#pending.size > 0 && keys.some(key => this.#pending.has(key))
+    return keys.some(key => this.#pending.has(key))
   }
 
   /** A newer value has been stored. */

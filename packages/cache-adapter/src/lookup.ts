@@ -84,12 +84,15 @@ export async function lookUpMany(
     const stored = results[index + 1]
     const entry = entries[index]
     const dependencies = entry && entry.tags.length > 0 ? [...tags, ...entry.tags.map(tag => tag.key)] : tags
-    const error = [version, stored, ...dependencies.map(tag => tagResults.get(tag))].find(isError)
+    if (stored instanceof Error) return unavailable(realm, key, stored)
+    if (version instanceof Error) return unavailable(realm, key, version)
+    const error = dependencies.map(tag => tagResults.get(tag)).find(isError)
     if (error) return unavailable(realm, key, error)
-    if (realm.invalidations.cover([key, realm.versionKey, ...dependencies.map(tag => base + tag)])) {
-      return unavailable(realm, key, new Error('its deletion is pending'))
+    if (!realm.invalidations.isEmpty) {
+      const names = [key, realm.versionKey, ...dependencies.map(tag => base + tag)]
+      if (realm.invalidations.cover(names)) return unavailable(realm, key, new Error('its deletion is pending'))
     }
-    return judge(realm, key, entry, stored instanceof Error ? undefined : stored?.cas, seen)
+    return judge(realm, key, entry, stored?.cas, seen)
   })
   return found.every(isFound) ? found : Promise.all(found.map(async one => one))
 }
@@ -127,16 +130,25 @@ function judge(
   if (entry.kind === kinds.absent) return { state: 'absent' }
   if (entry.kind === kinds.lease) return { state: 'leased', leaseId: entry.leaseId, cas, seen }
   if (entry.kind === kinds.version) return { state: 'miss', cas, seen }
-  const use = (decoded: Decoded): Found => {
-    if (!decoded.ok) {
-      realm.recorder.refused(key, 'schema')
-      return { state: 'miss', cas, seen }
-    }
-    if (now < entry.freshUntil) return { state: 'hit', entry, value: decoded.value }
-    return { state: 'stale', entry, value: decoded.value, cas, seen }
-  }
+  const stored = { entry, cas, seen, isFresh: now < entry.freshUntil }
   const decoded = realm.codec.decode(entry)
-  return decoded instanceof Promise ? decoded.then(use) : use(decoded)
+  return decoded instanceof Promise
+    ? decoded.then(one => use(realm, key, stored, one))
+    : use(realm, key, stored, decoded)
+}
+
+function use(
+  realm: Realm,
+  key: string,
+  { entry, cas, seen, isFresh }: { entry: Entry; cas: CasToken; seen: SeenVersions; isFresh: boolean },
+  decoded: Decoded,
+): Found {
+  if (!decoded.ok) {
+    realm.recorder.refused(key, 'schema')
+    return { state: 'miss', cas, seen }
+  }
+  if (isFresh) return { state: 'hit', entry, value: decoded.value }
+  return { state: 'stale', entry, value: decoded.value, cas, seen }
 }
 
 function isCurrent(entry: Entry, seen: SeenVersions): boolean {
