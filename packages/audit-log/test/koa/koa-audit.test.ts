@@ -122,6 +122,21 @@ describe('which requests get a row', () => {
     expect(log.actions).toEqual(['authz_fail'])
   })
 
+  test('the route of a nested router is recorded whole, and a pattern as its text', async () => {
+    const { fetch } = await serve((_, router) => {
+      const documents = new Router()
+      documents.post('/:id/publish', ctx => (ctx.status = 204))
+      router.use('/api/v1/documents', documents.routes())
+      router.post(/^\/files\/(.+)/, ctx => (ctx.status = 204))
+    })
+    await fetch('POST', '/api/v1/documents/7/publish')
+    await fetch('POST', '/files/a/b')
+    expect(log.events.map(event => event.request?.path)).toEqual([
+      '/api/v1/documents/:id/publish',
+      '/^\\/files\\/(.+)/',
+    ])
+  })
+
   test('a request without a route is recorded with its path', async () => {
     const { fetch } = await serve(routes)
     await fetch('DELETE', '/nowhere?x=1')
