@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { InvalidDefinitionError } from '../errors.ts'
 import type { GrantVersion } from '../grant-store.ts'
+import { checkName, checkText } from './check-text.ts'
 import { UnknownUserError } from './errors.ts'
 import { grantorOf, type Grantors } from './grantors.ts'
 import type { GrantOptions } from './roles.ts'
@@ -60,6 +61,7 @@ export function assignmentWrites(knex: Knex, grantors: Grantors): AssignmentWrit
 
     unassign: (userId, role, options = {}) =>
       write(knex, options, async transaction => {
+        if (options.scope !== undefined) checkName('scope', options.scope)
         const { id: roleId } = await findRole(transaction, role, 'unassign')
         await lockUser(transaction, grantors.users, userId)
         await transaction('user_roles')
@@ -70,10 +72,9 @@ export function assignmentWrites(knex: Knex, grantors: Grantors): AssignmentWrit
   }
 }
 
-function checkOptions({ scope, expiresAt }: AssignOptions): void {
-  if (scope !== undefined && (typeof scope !== 'string' || scope === '')) {
-    throw new InvalidDefinitionError('scope', 'expected a text that is not empty')
-  }
+function checkOptions({ scope, expiresAt, reason }: AssignOptions): void {
+  if (scope !== undefined) checkName('scope', scope)
+  checkText('reason', reason)
   if (expiresAt !== undefined && !(expiresAt instanceof Date && !Number.isNaN(expiresAt.getTime()))) {
     throw new InvalidDefinitionError('expiresAt', 'expected a valid Date')
   }

@@ -1,8 +1,9 @@
 import type { Knex } from 'knex'
 import type { GrantName } from '../catalog.ts'
-import { InvalidDefinitionError, RoleCycleError, UnknownPermissionError } from '../errors.ts'
+import { RoleCycleError, UnknownPermissionError } from '../errors.ts'
 import type { GrantVersion } from '../grant-store.ts'
 import { roleGraph } from '../role-graph.ts'
+import { checkName, checkText, isStorable } from './check-text.ts'
 import { RoleChangedError, RoleExistsError, SystemRoleError } from './errors.ts'
 import { grantorOf, type Grantors, type RefuseUnheld } from './grantors.ts'
 import { refuseViolations } from './separation.ts'
@@ -96,7 +97,10 @@ export function roleWrites<Permission extends string>(knex: Knex, grantors: Gran
       }),
 
     describeRole: (role, description, options) =>
-      change(role, options, (transaction, { id }) => transaction('roles').where({ id }).update({ description })),
+      change(role, options, (transaction, { id }) => {
+        checkText('role.description', description)
+        return transaction('roles').where({ id }).update({ description })
+      }),
 
     deleteRole: (role, options) =>
       change(role, options, async (transaction, { id, is_system }) => {
@@ -160,6 +164,7 @@ async function insertRole(
   role: Pick<NewRole, 'name' | 'description' | 'isSystem'>,
 ): Promise<string> {
   await refuseTakenName(transaction, role.name)
+  checkText('role.description', role.description)
   const [row] = await transaction('roles')
     .insert({ name: role.name, description: role.description ?? '', is_system: role.isSystem ?? false })
     .returning<{ id: string }[]>('id')
@@ -167,15 +172,13 @@ async function insertRole(
 }
 
 async function refuseTakenName(transaction: Knex, name: string): Promise<void> {
-  if (typeof name !== 'string' || name.trim() === '' || name.length > 200) {
-    throw new InvalidDefinitionError('role.name', 'expected 1 to 200 characters')
-  }
+  checkName('role.name', name)
   if (await transaction('roles').where({ name }).first('id')) throw new RoleExistsError(name)
 }
 
 async function permissionIds(transaction: Knex, names: readonly string[]): Promise<string[]> {
   const rows = await transaction('permissions')
-    .whereIn('name', [...names])
+    .whereIn('name', names.filter(isStorable))
     .select<{ id: string; name: string }[]>('id', 'name')
   const known = new Set(rows.map(row => row.name))
   for (const name of names) if (!known.has(name)) throw new UnknownPermissionError(name)

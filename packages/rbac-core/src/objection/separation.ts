@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { InvalidDefinitionError, SeparationOfDutyError } from '../errors.ts'
 import type { GrantVersion, SeparationRule } from '../grant-store.ts'
+import { checkName } from './check-text.ts'
 import { findRoles } from './stored-role.ts'
 import { write, type TransactionOptions } from './write.ts'
 
@@ -34,8 +35,7 @@ export function separationWrites(knex: Knex): SeparationWrites {
 }
 
 function checkRule(rule: SeparationRule, roles: number): void {
-  if (typeof rule.name !== 'string' || rule.name === '')
-    throw new InvalidDefinitionError('rule.name', 'expected a name')
+  checkName('rule.name', rule.name)
   if (!['static', 'dynamic'].includes(rule.kind)) {
     throw new InvalidDefinitionError('rule.kind', "expected 'static' or 'dynamic'")
   }

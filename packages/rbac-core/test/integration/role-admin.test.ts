@@ -186,6 +186,54 @@ describe('assignments', () => {
   })
 })
 
+describe('names from outside', () => {
+  const odd = ['constructor', '__proto__', 'a$$b', `'; drop table roles; --`, 'Ünïcode ✓', ' viewer', '%', 'long']
+  const wrong = ['', '  ', 'a\0b', 'two\nlines', 'too long']
+  const lengths = new Map([
+    ['long', 200],
+    ['too long', 10_000],
+  ])
+  const named = (title: string): string => title.padEnd(lengths.get(title) ?? 0, 'x')
+
+  test.each(odd)('that are odd are just names: %j', async title => {
+    const name = named(title)
+    await admin.createRole({ name, permissions: ['document:read'] })
+    await admin.assign(user, name, { scope: name, reason: name })
+    expect(await assigned()).toEqual([{ role: name, scope: name }])
+    await admin.addSeparationRule({ name, kind: 'static', roles: [name, 'editor'], atMost: 1 })
+    await expect(admin.assign(user, 'editor')).rejects.toMatchObject({ rule: name })
+    await admin.removeSeparationRule(name)
+    await admin.unassign(user, name, { scope: name })
+    await admin.deleteRole(name)
+    expect(await storedRole(name)).toBeUndefined()
+  })
+
+  test.each(wrong)('that cannot be stored are refused: %j', async title => {
+    const name = named(title)
+    const refusal = { code: 'INVALID_DEFINITION' }
+    await expect(admin.createRole({ name, permissions: [] })).rejects.toMatchObject({ ...refusal, field: 'role.name' })
+    await expect(admin.renameRole('viewer', name)).rejects.toMatchObject({ ...refusal, field: 'role.name' })
+    await expect(admin.cloneRole('viewer', name)).rejects.toMatchObject({ ...refusal, field: 'role.name' })
+    await expect(admin.assign(user, 'viewer', { scope: name })).rejects.toMatchObject({ ...refusal, field: 'scope' })
+    await expect(admin.unassign(user, 'viewer', { scope: name })).rejects.toMatchObject({ ...refusal, field: 'scope' })
+    await expect(admin.addSeparationRule({ ...fourEyes, name })).rejects.toMatchObject({
+      ...refusal,
+      field: 'rule.name',
+    })
+    await expect(admin.assign(user, name)).rejects.toMatchObject({ code: 'UNKNOWN_ROLE' })
+    await expect(admin.grant('viewer', [name as 'document:read'])).rejects.toMatchObject({
+      code: 'UNKNOWN_PERMISSION',
+    })
+    await expect(admin.assign(name, 'viewer')).rejects.toMatchObject({ code: 'UNKNOWN_USER' })
+    expect(await store().loadSubject(name)).toBeUndefined()
+  })
+
+  test('with a NUL in a free text are refused', async () => {
+    await expect(admin.assign(user, 'viewer', { reason: '\0' })).rejects.toMatchObject({ field: 'reason' })
+    await expect(admin.describeRole('viewer', '\0')).rejects.toMatchObject({ field: 'role.description' })
+  })
+})
+
 describe('every write', () => {
   test('returns the version that readers see after it', async () => {
     const before = await store().loadVersion()
