@@ -2,8 +2,9 @@
 //
 // Installs the packed packages and their optional peers into an empty project and loads every door with the node that
 // runs this file, by import and by require. Plain JavaScript: it runs on every Node that the packages support.
+import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
 import process from 'node:process'
@@ -21,14 +22,24 @@ const tarballs = resolve(positionals[0] ?? '.')
 if (values.node !== undefined && !`${process.versions.node}.`.startsWith(`${values.node}.`))
   throw new Error(`expected to run on Node ${values.node}; this is ${process.version}`)
 
-const project = join(tarballs, `../consumer-${values.peers}`)
-install()
-const doors = manifests().flatMap(({ name, exports }) =>
+const files = readdirSync(tarballs)
+  .filter(name => name.endsWith('.tgz'))
+  .map(name => join(tarballs, name))
+const manifests = files.map(manifestOf)
+const doors = manifests.flatMap(({ name, exports }) =>
   Object.keys(exports)
     .filter(door => door !== './package.json')
     .map(door => name + door.slice(1)),
 )
-if (doors.length === 0) throw new Error('found no door to try')
+if (doors.length === 0) throw new Error(`found no package in ${tarballs}`)
+
+const project = join(tarballs, `../consumer-${values.peers}`)
+rmSync(project, { recursive: true, force: true })
+mkdirSync(project, { recursive: true })
+cpSync(join(import.meta.dirname, 'program.ts'), join(project, 'program.ts'))
+writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
+// pg is written in JavaScript; its types come beside it.
+npmInstall([...files, ...peers(), '@types/pg@8'])
 
 const require = createRequire(join(project, 'index.js'))
 for (const door of doors) {
@@ -37,17 +48,37 @@ for (const door of doors) {
   if (Object.keys(imported).length === 0) throw new Error(`${door} exports nothing`)
   if (required !== imported) throw new Error(`${door} is not the same module by import and by require`)
 }
+await checkBehaviour()
 process.stdout.write(`${JSON.stringify({ node: process.version, peers: values.peers, project, doors })}\n`)
 
-function install() {
-  rmSync(project, { recursive: true, force: true })
-  mkdirSync(project, { recursive: true })
-  cpSync(join(import.meta.dirname, 'program.ts'), join(project, 'program.ts'))
-  writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
-  const files = readdirSync(tarballs).filter(name => name.endsWith('.tgz'))
-  const own = files.map(name => join(tarballs, name))
-  npmInstall(own)
-  npmInstall([...own, ...peers()])
+/** A little of what each package is for, by its parts that need no server. */
+async function checkBehaviour() {
+  const { definePermissions, definePolicy } = require('@countersign/rbac-core')
+  const permissions = definePermissions({ document: ['read', 'delete'] })
+  const policy = definePolicy(permissions, { roles: { viewer: { permissions: ['document:read'] } } })
+  const access = policy.accessFor({ id: 'u1', roles: ['viewer'] })
+  assert.deepEqual([access.can('document:read'), access.can('document:delete')], [true, false])
+
+  const { createCaches } = require('@countersign/cache-adapter')
+  const { memoryStore } = require('@countersign/cache-adapter/memory')
+  const caches = createCaches({ store: memoryStore(), prefix: 'smoke', schemaVersion: 1 })
+  const people = caches.namespace('people')
+  await people.getOrLoad('42', () => 'first', { ttlMs: 60_000 })
+  assert.equal(await people.getOrLoad('42', () => 'second', { ttlMs: 60_000 }), 'first')
+  await caches.close()
+
+  const { createQueue, defineTask } = require('@countersign/queue-adapter')
+  const { jsonSchema } = require('@countersign/queue-adapter/ajv')
+  const { memoryTransport } = require('@countersign/queue-adapter/memory')
+  const queue = createQueue({ transport: memoryTransport() })
+  const greet = defineTask({ name: 'greet', schema: jsonSchema({ type: 'string' }) })
+  const greeted = new Promise(resolve => queue.work(greet, async name => resolve(name)))
+  await queue.enqueue(greet, 'Ada')
+  assert.equal(await greeted, 'Ada')
+  await queue.close()
+
+  const { createSanitize } = require('@countersign/audit-log')
+  assert.ok(!JSON.stringify(createSanitize()({ password: 'hunter2' })).includes('hunter2'))
 }
 
 /** @param {string[]} specifiers */
@@ -62,7 +93,7 @@ function npmInstall(specifiers) {
 function peers() {
   /** @type {Map<string, string>} */
   const chosen = new Map()
-  for (const { peerDependencies = {} } of manifests()) {
+  for (const { peerDependencies = {} } of manifests) {
     for (const [name, range] of Object.entries(peerDependencies)) {
       const [lowest] = /\d+\.\d+\.\d+/.exec(range) ?? []
       if (lowest === undefined) throw new Error(`cannot tell the lowest version of ${name} in "${range}"`)
@@ -74,9 +105,10 @@ function peers() {
   return [...chosen].map(([name, wanted]) => `${name}@${wanted}`)
 }
 
-/** @returns {Manifest[]} */
-function manifests() {
-  const scope = join(project, 'node_modules/@countersign')
-  if (!existsSync(scope)) throw new Error('npm installed none of the packages')
-  return readdirSync(scope).map(name => JSON.parse(readFileSync(join(scope, name, 'package.json'), 'utf8')))
+/**
+ * @param {string} tarball
+ * @returns {Manifest}
+ */
+function manifestOf(tarball) {
+  return JSON.parse(execFileSync('tar', ['-xzOf', tarball, 'package/package.json'], { encoding: 'utf8' }))
 }
