@@ -4,13 +4,15 @@ const secretWords = new Set(
   apikey apikeys apisecret privatekey secretkey accesskey encryptionkey signingkey sessionkey masterkey sshkey authkey
   clientsecret accesstoken refreshtoken idtoken authtoken bearer jwt session sessions sessionid sessid sid phpsessid
   jsessionid csrf xsrf csrftoken xsrftoken otp totp pin pincode mfacode recoverycode recoverycodes backupcode backupcodes
-  verificationcode securitycode securityanswer seedphrase mnemonic credential credentials cvv cvc cvv2 cvc2 cardnumber
-  creditcard ccnumber iban ssn socialsecuritynumber codeverifier authorizationcode amzsignature dbpass dbpassword
-  userpass smtppass mailpass adminpass rootpass redispass pgpassword mysqlpwd`.split(/\s+/),
+  verificationcode accesscode authcode logincode smscode activationcode activationkey licensekey accountkey securitycode securityanswer seedphrase mnemonic credential credentials cvv cvc cvv2 cvc2 cardnumber
+  creditcard ccnumber ccnum cardno iban ssn socialsecuritynumber codeverifier authorizationcode clientassertion samlresponse
+  amzsignature sharedaccesssignature dbpass dbpassword
+  userpass smtppass mailpass adminpass rootpass redispass pgpassword mysqlpwd
+  passwort kennwort motdepasse contraseña contrasena senha wachtwoord`.split(/\s+/),
 )
 
 // Too common inside longer names to be looked for there.
-const secretWholeNames = new Set(['auth', 'authentication', 'pass', 'pw', 'pan', 'userinfo'])
+const secretWholeNames = new Set(['auth', 'authentication', 'pass', 'pw', 'pan', 'sig', 'userinfo'])
 
 // `max_tokens` counts, `has_password` tells yes or no.
 const harmlessFirst = new Set(['has', 'is', 'max', 'min', 'num', 'total', 'count'])

@@ -25,9 +25,9 @@ const headerLine = /((?:set-)?cookie2?|(?:proxy-)?authorization)("?[ \t]*:[ \t]*
 const nameAndMark = /(?<![\w.$-])((?:[a-z_$]|\d[a-z])[\w.-]*)\\*["']?[ \t]*[=:][ \t]*/gi
 const pairValue = /"(?:[^"\\]|\\[^])*"?|'(?:[^'\\]|\\[^])*'?|[^;&\r\n]+/y
 const element = /<([a-z_][\w.:-]*)((?:[ \t\r\n][^<>]*)?>)([^<]+)/gi
-// GitHub, GitLab, Slack, Stripe, npm, AWS, Google, SendGrid, Hugging Face, DigitalOcean.
+// GitHub, GitLab, Slack, Stripe, npm, AWS, Google, SendGrid, Hugging Face, DigitalOcean, OpenAI, Anthropic.
 const serviceToken =
-  /(?:gh[opsur]_|github_pat_|glpat-|xox[abeoprs]-|[rs]k_(?:live|test)_|whsec_|npm_|A(?:KIA|SIA|Iza)|ya29\.|SG\.|hf_|do[opr]_v1_)[\w.-]{16,}/g
+  /(?<![A-Za-z\d])(?:gh[opsur]_|github_pat_|glpat-|xox[abeoprs]-|[rs]k_(?:live|test)_|whsec_|npm_|A(?:KIA|SIA|Iza)|ya29\.|SG\.|hf_|do[opr]_v1_|sk-(?:proj|ant|svcacct)-)[\w.-]{16,}/g
 // `token:create` is a permission, and hardly anybody's token is called `create`.
 const permissionAction =
   /(?:\*|read|write|create|update|change|edit|delete|remove|destroy|list|view|search|manage|use|issue|grant|assign|revoke|renew|rotate|reset|verify|export|import|share|restore)(?=[\s,)]|$)/y

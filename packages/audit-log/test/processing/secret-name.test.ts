@@ -13,6 +13,7 @@ const secret = `
   cookie Cookie set-cookie Set-Cookie cookies session sessionId session_id sid connect.sid PHPSESSID JSESSIONID
   otp totp mfaCode recovery_codes backupCodes pin PIN card_pin pinCode
   cvv CVC cvv2 card_number cardNumber creditCard pan iban IBAN ssn social_security_number
+  sig SAMLResponse client_assertion SharedAccessKey AccountKey activationCode mot_de_passe Passwort contraseña
   credentials bearer jwt mnemonic seedPhrase securityAnswer
 `
 const open = `
@@ -25,6 +26,7 @@ const open = `
   session_count sessionTimeout sessions_limit obsession
   spinner pinned opinion shipping mapping spin
   companion expand span panel
+  signature design key_account account accountId code countryCode license linked_account
   captcha laptop option adoption
   password_changed_at passwordExpiresAt has_password isPasswordSet password_policy password_required
   id name email title status version created_at url path description note address city

@@ -67,6 +67,7 @@ describe('secrets inside texts', () => {
     [`${'xoxb-'}1234567890-${'a1B2'.repeat(6)}`, '[masked token]'],
     [`${'AKIA'}${'A1B2'.repeat(4)}`, '[masked token]'],
     [`${'glpat-'}${'a1B2'.repeat(5)}`, '[masked token]'],
+    [`key ${'sk-ant-'}${'a1B2'.repeat(6)}`, 'key [masked token]'],
     // Headers
     ['Cookie: sid=abc; theme=dark', 'Cookie: [masked header]'],
     ['GET /\r\nAuthorization: Digest a="b", c="d"\r\nHost: x', 'GET /\r\nAuthorization: [masked header]\r\nHost: x'],
@@ -99,6 +100,8 @@ describe('secrets inside texts', () => {
     'token:create',
     'any of (user:session:revoke, token:*, not (password:reset))',
     'npm_lifecycle_event',
+    'task-project-management-of-the-board',
+    'MSG.confirmation_of_the_reservation',
     '<p>a paragraph</p>',
     'a < b and c > d',
     'tokenizer_version=3; monkey=yes',
