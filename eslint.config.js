@@ -2,7 +2,7 @@ import js from '@eslint/js'
 import tseslint from 'typescript-eslint'
 
 export default tseslint.config(
-  { ignores: ['**/dist/**', '**/coverage/**', '**/.data/**'] },
+  { ignores: ['**/dist/**', '**/coverage/**', '**/.data/**', 'docs/site/**'] },
   js.configs.recommended,
   tseslint.configs.recommendedTypeChecked,
   tseslint.configs.stylisticTypeChecked,
@@ -36,7 +36,7 @@ export default tseslint.config(
   },
   {
     // Command lines and the tests, which tell what they measured, speak to a person.
-    files: ['**/cli/**', 'test/**', 'examples/*/*.ts'],
+    files: ['**/cli/**', 'test/**', 'examples/*/*.ts', 'docs/*.ts'],
     rules: { 'no-console': 'off' },
   },
   {

@@ -54,15 +54,15 @@ export function compileFences(fences: readonly Fence[]): string[] {
   )
   const texts = new Map(fences.map(fence => [fence.fileName, fence.text]))
   const places = new Map(fences.map(fence => [fence.fileName, fence.at]))
-  const host = ts.createCompilerHost(options)
-  const { fileExists, readFile, getSourceFile } = host
-  host.fileExists = name => texts.has(name) || fileExists.call(host, name)
-  host.readFile = name => texts.get(name) ?? readFile.call(host, name)
-  host.getSourceFile = (name, target, ...rest) => {
-    const text = texts.get(name)
-    return text === undefined
-      ? getSourceFile.call(host, name, target, ...rest)
-      : ts.createSourceFile(name, text, target)
+  const disk = ts.createCompilerHost(options)
+  const host: ts.CompilerHost = {
+    ...disk,
+    fileExists: name => texts.has(name) || disk.fileExists(name),
+    readFile: name => texts.get(name) ?? disk.readFile(name),
+    getSourceFile: (name, target, ...rest) => {
+      const text = texts.get(name)
+      return text === undefined ? disk.getSourceFile(name, target, ...rest) : ts.createSourceFile(name, text, target)
+    },
   }
   const program = ts.createProgram([...texts.keys()], options, host)
   return ts
