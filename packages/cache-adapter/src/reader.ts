@@ -39,12 +39,16 @@ export class Reader {
   #send(batch: Batch): void {
     if (this.#gathering !== batch) return
     this.#gathering = undefined
-    batch.resolve(
-      this.#store.get(batch.keys).catch((cause: unknown) => {
-        const error = cause instanceof Error ? cause : new Error('the store failed', { cause })
-        return batch.keys.map(() => error)
-      }),
-    )
+    batch.resolve(this.#ask(batch.keys))
+  }
+
+  async #ask(keys: readonly string[]): Promise<readonly ReadResult[]> {
+    try {
+      return await this.#store.get(keys)
+    } catch (cause) {
+      const error = cause instanceof Error ? cause : new Error('the store failed', { cause })
+      return keys.map(() => error)
+    }
   }
 }
 

@@ -308,6 +308,42 @@ describe('when the store fails', () => {
     expect(load).toHaveBeenCalledTimes(1)
   })
 
+  test.each(['delete', 'invalidateTag', 'clear'] as const)(
+    'a load that began before this process called %s is not shared any more',
+    async way => {
+      const store = breakable(memoryStore())
+      store.broken = true
+      const cache = setUp({ store }).caches.namespace<number>('n')
+      const loading = gate()
+      const read = gate<number>()
+      const options = { tags: ['t'] }
+      const early = cache.getOrLoad(
+        'k',
+        async () => {
+          loading.open()
+          return read.promise
+        },
+        options,
+      )
+      await loading.promise
+      await cache[way](way === 'delete' ? 'k' : 't')
+      expect(await cache.getOrLoad('k', () => 2, options)).toBe(2)
+      read.open(1)
+      expect(await early).toBe(1)
+    },
+  )
+
+  test('a store that throws instead of rejecting is a store that fails', async () => {
+    const store = {
+      ...memoryStore(),
+      get: () => {
+        throw new Error('not even a promise')
+      },
+    }
+    const cache = setUp({ store }).caches.namespace<number>('n')
+    expect(await cache.getOrLoad('k', () => 2)).toBe(2)
+  })
+
   const ways: [
     string,
     (cache: {
