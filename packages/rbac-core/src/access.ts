@@ -86,8 +86,9 @@ export class SubjectAccess<Permission extends string> implements Access<Permissi
     lease: Lease,
   ) {
     this.subjectId = subject.id
-    this.isActive = subject.isActive ?? true
-    this.isSuperuser = this.isActive && (subject.isSuperuser ?? false)
+    // Only true counts: a flag that came as 'false' or null must not open anything.
+    this.isActive = subject.isActive === undefined || subject.isActive === true
+    this.isSuperuser = this.isActive && subject.isSuperuser === true
     this.#isKnown = subject.isKnown ?? true
     this.catalog = policy.catalog
     this.policy = policy

@@ -139,6 +139,7 @@ class BoundedAuthorizer<Permission extends string> implements Authorizer<Permiss
     if (typeof subjectId !== 'string' || subjectId === '') {
       throw new InvalidDefinitionError('subjectId', 'expected a string that is not empty')
     }
+    checkOptions(options)
     if (this.#watch.mustAsk) await this.#watch.ask()
     const { policy, subject } = await this.#load(subjectId, options)
     if (this.#closed) throw new GrantStoreUnavailableError('The authorizer is closed')
@@ -206,5 +207,13 @@ class BoundedAuthorizer<Permission extends string> implements Authorizer<Permiss
     const record = await this.#store.loadPolicy()
     const policy = new CompiledPolicy(this.#catalog, record, { strict: false })
     return { policy, version: record.version, ...times }
+  }
+}
+
+/** A token that is no number would compare as reached with everything. */
+function checkOptions({ freshness, atLeast }: AccessOptions): void {
+  if (freshness !== undefined && freshness !== 'now') throw new InvalidDefinitionError('freshness', "expected 'now'")
+  if (atLeast !== undefined && !Number.isSafeInteger(atLeast)) {
+    throw new InvalidDefinitionError('atLeast', 'expected the token of a write, a whole number')
   }
 }

@@ -35,6 +35,9 @@ describe('who may do what', () => {
     ['nothing for an inactive subject', { roles: ['admin'], isActive: false }, []],
     ['everything for a superuser', { roles: [], isSuperuser: true }, everything],
     ['nothing for an inactive superuser', { roles: ['admin'], isSuperuser: true, isActive: false }, []],
+    ['nothing for a superuser by a flag that is a text', { roles: [], isSuperuser: 'false' as never }, []],
+    ['nothing for an active subject by a flag that is a text', { roles: ['admin'], isActive: 'false' as never }, []],
+    ['nothing for an active subject by a flag that is null', { roles: ['admin'], isActive: null as never }, []],
     ['nothing everywhere by a scoped role', { roles: [{ role: 'admin', scope: 'team:7' }] }, []],
   ])('%s', (_what, who, granted) => {
     const resolved = access(who)

@@ -90,6 +90,19 @@ describe('an access', () => {
     await expect(authorizer.accessFor(undefined as never)).rejects.toMatchObject({ code: 'INVALID_DEFINITION' })
   })
 
+  test.each([
+    ['atLeast', NaN],
+    ['atLeast', '2'],
+    ['atLeast', 1.5],
+    ['freshness', 'soon'],
+  ])('is refused for the option %s: %j, which would otherwise be without effect', async (field, value) => {
+    const { authorizer } = process({})
+    await expect(authorizer.accessFor('u1', { [field]: value })).rejects.toMatchObject({
+      code: 'INVALID_DEFINITION',
+      field,
+    })
+  })
+
   test('is kept for 10,000 subjects and no more', async () => {
     const ids = Array.from({ length: 10_001 }, (_, index) => `s${index}`)
     const world = process({ memory: memoryStore(Object.fromEntries(ids.map(id => [id, ['viewer'] as const]))) })
