@@ -17,6 +17,7 @@ export interface ScopeOption {
 export type PermittedScopes =
   { readonly everywhere: true } | { readonly everywhere: false; readonly scopes: readonly string[] }
 
+/** Why an access denies everything, whatever is asked. */
 export type UnusableReason = 'stale' | 'inactive-subject' | 'unknown-subject'
 
 /**

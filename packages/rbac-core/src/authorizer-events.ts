@@ -30,7 +30,9 @@ export interface StateEvent {
   readonly cause?: unknown
 }
 
+/** Carries a `LoadEvent` for each load. */
 export const loads: Channel = channel('countersign.rbac-core.load')
+/** Carries an `InvalidateEvent` for each change and gap. */
 export const invalidations: Channel = channel('countersign.rbac-core.invalidate')
 const states: Channel = channel('countersign.rbac-core.state')
 

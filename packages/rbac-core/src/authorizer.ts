@@ -13,6 +13,7 @@ import { keptFor, stalenessBudget } from './staleness-budget.ts'
 import { resolveKept } from './resolve-kept.ts'
 import { subjectSource, type KeptSubject, type SubjectSource } from './subject-source.ts'
 
+/** Where an authorizer reads, and how old its answers may be. */
 export interface AuthorizerOptions<Permission extends string> {
   readonly permissions: PermissionCatalog<Permission>
   readonly store: GrantStore
@@ -29,6 +30,7 @@ export interface AuthorizerOptions<Permission extends string> {
   readonly administrativePermission?: NoInfer<Permission> | undefined
 }
 
+/** How fresh an access must be, and which roles are in use. */
 export interface AccessOptions {
   /** `'now'` asks the store and no cache. */
   readonly freshness?: 'now' | undefined

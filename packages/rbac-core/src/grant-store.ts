@@ -29,6 +29,7 @@ export interface PolicyRecord {
   readonly inactivePermissions: readonly string[]
 }
 
+/** A role that a subject holds. */
 export interface AssignmentRecord {
   readonly role: string
   /** Without a scope the role holds everywhere. */
@@ -76,19 +77,22 @@ export interface GrantChanges {
   subscribe(listener: GrantChangeListener): Promise<GrantChangeSubscription>
 }
 
+/** What a feed tells its subscriber. */
 export interface GrantChangeListener {
   onChange(change: GrantChange): void
   onGap(): void
   onState(state: 'connected' | 'disconnected'): void
 }
 
+/** A running feed. */
 export interface GrantChangeSubscription {
   close(): Promise<void>
 }
 
 /**
  * The port to a cache shared by processes. `getOrLoad` loads through a lease, so that a late fill cannot overwrite an
- * invalidation, and never keeps a value longer than `ttlMs`.
+ * invalidation. It never answers with a value that was filled longer than `ttlMs` ago: serving a stale one meanwhile would
+ * break the authorizer's bound. What `load` rejects with, it rejects with, and keeps nothing.
  */
 export interface GrantCache {
   getOrLoad(

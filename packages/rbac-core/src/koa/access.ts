@@ -11,6 +11,7 @@ export interface AccessSource {
 
 type MaybePromise<Value> = Value | Promise<Value>
 
+/** How a request names its subject, and who resolves it. */
 export interface KoaAccessOptions {
   readonly authorizer: AccessSource
   /** Names the subject of a request, or nothing for a request without one. An error ends the request. */

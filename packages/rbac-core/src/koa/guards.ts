@@ -7,6 +7,7 @@ import { guardKey } from './guard-of.ts'
 import type { KoaContextLike, KoaMiddlewareLike, KoaRouteContextLike } from './koa-like.ts'
 import { answerProblem } from './problem.ts'
 
+/** Where a guard asks for its rights. */
 export interface KoaGuardOptions<Context extends KoaContextLike = KoaRouteContextLike> {
   /** A scope, or a function that names it. If the function fails the request is denied. */
   readonly scope?: string | ((ctx: Context) => string | Promise<string>) | undefined

@@ -14,4 +14,5 @@ export interface KoaRouteContextLike extends KoaContextLike {
   readonly params: Readonly<Record<string, string>>
 }
 
+/** A middleware that any Koa application takes. */
 export type KoaMiddlewareLike = (ctx: KoaContextLike, next: () => Promise<unknown>) => Promise<unknown>
