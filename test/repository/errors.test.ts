@@ -82,5 +82,5 @@ function madeError(node: ts.Node): { code: string; errorClass: string } | undefi
 
 function literal(node: ts.Expression | undefined): string | undefined {
   const value = node && ts.isAsExpression(node) ? node.expression : node
-  return value && ts.isStringLiteral(value) && /^[A-Z]+(_[A-Z]+)+$/.test(value.text) ? value.text : undefined
+  return value && ts.isStringLiteral(value) && /^[A-Z_]{4,}$/.test(value.text) ? value.text : undefined
 }
