@@ -16,7 +16,6 @@ export class Leases {
   readonly #gridMs: number
   readonly #running = new Map<number, { stale: boolean }>()
   #timer: NodeJS.Timeout | undefined
-  #closed = false
 
   constructor(longestMs: number) {
     this.#gridMs = Math.min(50, Math.max(1, longestMs / 100))
@@ -29,7 +28,6 @@ export class Leases {
 
   /** Returns the lease that ends at `end`, which `endBefore` gave. */
   until(end: number): Lease {
-    if (this.#closed || end <= performance.now()) return { stale: true }
     let lease = this.#running.get(end)
     if (lease === undefined) this.#running.set(end, (lease = { stale: false }))
     this.#timer ??= setInterval(() => this.#endDue(), this.#gridMs).unref()
@@ -38,7 +36,6 @@ export class Leases {
 
   /** Ends every lease: nothing would end them later. */
   close(): void {
-    this.#closed = true
     this.#endDue(Infinity)
   }
 
