@@ -6,15 +6,17 @@ import { currentAuditContext, runWithAuditContext, type AuditContext } from './c
 import { AuditLogClosedError, AuditOptionError, AuditTransactionRequiredError } from './errors.ts'
 import { createSanitize, type SanitizeOptions } from './processing/sanitize.ts'
 import { auditRow } from './storage/audit-row.ts'
+import type { AuditSink } from './storage/audit-sink.ts'
 import type { AuditStore } from './storage/audit-store.ts'
 import { groupCommit } from './storage/group-commit.ts'
 import { readRows } from './storage/read-rows.ts'
+import { feedSink } from './storage/sink-feed.ts'
 
 /** Options of `createAuditLog`. */
 export interface AuditLogOptions<Transaction> {
   readonly store: AuditStore<Transaction>
-  /** Where rows are copied to. */
-  readonly sinks?: readonly never[] | undefined
+  /** Where rows are copied to, each at its own pace; of several processes with the same sink one feeds it. */
+  readonly sinks?: readonly AuditSink[] | undefined
   /** Names the app in every row it writes. */
   readonly source?: string | undefined
   /** Whether each `query` is itself recorded, as `audit_log.read`, before its first row. @defaultValue `true` */
@@ -66,12 +68,13 @@ export interface AuditLog<Transaction = unknown> {
   query(filter?: AuditFilter): AsyncIterable<AuditRow>
   /** Takes the context along to other processes; fits the queue's port. */
   readonly carrier: AuditCarrier
-  /** Refuses new events and resolves when those taken have settled. */
+  /** Refuses new events and resolves when those taken have settled and the sinks are closed. */
   close(): Promise<void>
 }
 
 const batchSize = 100
 const defaultDeadlineMs = 10_000
+const sinkIdleMs = 500
 
 /**
  * Creates the audit log of an app.
@@ -99,6 +102,7 @@ export function createAuditLog<Transaction>(options: AuditLogOptions<Transaction
   }
   const sanitize = createSanitize(options.sanitize)
   const group = groupCommit({ store, batchSize, maxWaiting })
+  const feeds = distinct(options.sinks ?? []).map(sink => feedSink({ store, sink, sanitize, idleMs: sinkIdleMs }))
   let closed = false
 
   function rowOf(event: AuditEvent): AuditRow {
@@ -136,7 +140,14 @@ export function createAuditLog<Transaction>(options: AuditLogOptions<Transaction
     async close() {
       closed = true
       await group.close()
+      await Promise.all(feeds.map(feed => feed.stop()))
     },
   }
   return { ...log, activity: createActivity(log) }
+}
+
+function distinct(sinks: readonly AuditSink[]): readonly AuditSink[] {
+  const names = new Set(sinks.map(sink => sink.name))
+  if (names.size < sinks.length) throw new AuditOptionError('sinks', 'sinks of different names')
+  return sinks
 }

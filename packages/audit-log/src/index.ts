@@ -18,4 +18,5 @@ export {
   NotRecordedError,
 } from './errors.ts'
 export { createSanitize, type Sanitize, type SanitizeOptions } from './processing/sanitize.ts'
+export type { AuditSink, SinkPage, SinkReport } from './storage/audit-sink.ts'
 export type { AuditStore } from './storage/audit-store.ts'

@@ -3,6 +3,7 @@ import { createAppendOnly, createAuditLogs, createPartitioning, dropAuditLogs } 
 import { createChangeTrigger, dropChangeTrigger } from './schema/change-trigger.ts'
 import { dropInstallFunctions, installFunctions } from './schema/install.ts'
 import { dropShownValues, shownValues } from './schema/shown-values.ts'
+import { createSinkPositions, dropSinkPositions } from './schema/sink-positions.ts'
 
 interface NamedMigration extends Knex.Migration {
   readonly name: string
@@ -29,6 +30,15 @@ const all: readonly NamedMigration[] = [
     async down(knex) {
       const schema = await currentSchema(knex)
       for (const drop of [dropInstallFunctions, dropChangeTrigger, dropShownValues]) await knex.raw(drop(schema))
+    },
+  },
+  {
+    name: '0003_audit_sinks',
+    async up(knex) {
+      await knex.raw(createSinkPositions)
+    },
+    async down(knex) {
+      await knex.raw(dropSinkPositions)
     },
   },
 ]

@@ -1,9 +1,11 @@
 import type { Knex } from 'knex'
+import { randomUUID } from 'node:crypto'
 import type { AuditRow } from '../audit-event.ts'
 import type { AuditStore } from '../storage/audit-store.ts'
 import { carryAuditContext } from './carry-context.ts'
 import { columnCount, columnList, valuesOf } from './columns.ts'
 import { selectPage } from './page.ts'
+import { sinkPage } from './sink-page.ts'
 
 /** Options of `postgresAuditStore`. */
 export interface PostgresAuditStoreOptions {
@@ -24,6 +26,7 @@ const tuple = `(${Array.from({ length: columnCount }, () => '?').join(', ')})`
  */
 export function postgresAuditStore({ knex }: PostgresAuditStoreOptions): AuditStore<Knex.Transaction> {
   carryAuditContext(knex)
+  const owner = randomUUID()
   return {
     isTransaction: isOpenTransaction,
     async insert(row, transaction) {
@@ -38,6 +41,7 @@ export function postgresAuditStore({ knex }: PostgresAuditStoreOptions): AuditSt
       const { rows } = await knex.raw<{ rows: AuditRow[] }>(sql, bindings)
       return rows
     },
+    pageFor: (sink, limit) => sinkPage(knex, owner, sink, limit),
   }
 }
 

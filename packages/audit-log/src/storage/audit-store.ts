@@ -1,5 +1,6 @@
 import type { AuditRow } from '../audit-event.ts'
 import type { AuditFilter } from '../audit-filter.ts'
+import type { SinkPage } from './audit-sink.ts'
 
 /** Where audit rows are kept. `Transaction` is the type of the caller's open transaction. */
 export interface AuditStore<Transaction = unknown> {
@@ -17,4 +18,10 @@ export interface AuditStore<Transaction = unknown> {
 
   /** Returns at most `limit` rows in the filter's order, those after the row `afterId` where it is given. */
   page(filter: AuditFilter, limit: number, afterId?: string): Promise<readonly AuditRow[]>
+
+  /**
+   * Returns at most `limit` rows that the sink of this name has yet to get, in the order of their transactions. No committed
+   * row is left out, whatever the order of commits. Undefined where there are none or another process feeds the sink.
+   */
+  pageFor(sink: string, limit: number): Promise<SinkPage | undefined>
 }

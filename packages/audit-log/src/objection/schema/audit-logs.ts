@@ -45,7 +45,7 @@ create index audit_logs_actor on audit_logs (user_id, id);
 create index audit_logs_resource on audit_logs (resource_type, resource_id, id);
 create index audit_logs_action on audit_logs (action, id);
 create index audit_logs_correlation on audit_logs (correlation_id, id);
-create index audit_logs_xid on audit_logs (xid);
+create index audit_logs_xid on audit_logs (xid, id);
 
 revoke all on audit_logs from public;
 `

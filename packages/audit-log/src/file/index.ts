@@ -1,0 +1,1 @@
+export { jsonLinesFile, type JsonLinesFileOptions } from './json-lines-file.ts'
