@@ -38,8 +38,15 @@ rmSync(project, { recursive: true, force: true })
 mkdirSync(project, { recursive: true })
 cpSync(join(import.meta.dirname, 'program.ts'), join(project, 'program.ts'))
 writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
-// pg is written in JavaScript; its types come beside it.
-npmInstall([...files, ...peers(), '@types/pg@8'])
+// pg is written in JavaScript, its types come beside it; two compilers, for whoever compiles program.ts.
+npmInstall([
+  ...files,
+  ...peers(),
+  '@types/node@24',
+  '@types/pg@8',
+  'typescript@6.0.3',
+  'typescript-7@npm:typescript@7.0.2',
+])
 
 const require = createRequire(join(project, 'index.js'))
 for (const door of doors) {
