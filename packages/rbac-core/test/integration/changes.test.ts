@@ -141,6 +141,25 @@ describe('a committed change', () => {
     expect(raised).toBe(1)
   })
 
+  test('by a database role without rights on the version raises it all the same', async () => {
+    const store = objectionGrantStore({ knex })
+    const transaction = await knex.transaction()
+    await transaction.raw(`
+      create role app_without_version;
+      grant select, update on users to app_without_version;
+      grant select, insert on user_roles, roles to app_without_version;
+      set local role app_without_version;
+      update users set is_superuser = true where id = '${user}';
+      insert into user_roles (user_id, role_id) select '${user}', id from roles where name = 'viewer';
+    `)
+    await expect(transaction.transaction(nested => nested.raw('select * from rbac_version'))).rejects.toThrow(/denied/)
+    await expect(transaction.transaction(nested => nested.raw('select rbac_bump(null)'))).rejects.toThrow(/denied/)
+    await transaction.raw('reset role')
+    const { rows } = await transaction.raw<{ rows: { version: string }[] }>('select version from rbac_version')
+    expect(Number(rows[0]?.version)).toBe((await store.loadVersion()) + 1)
+    await transaction.rollback()
+  })
+
   test('waits for its turn, so that versions are ordered as transactions commit', async () => {
     const first = await knex.transaction()
     await first.raw(`update roles set description = 'first' where name = 'viewer'`)

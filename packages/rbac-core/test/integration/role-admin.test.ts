@@ -257,6 +257,19 @@ describe('every write', () => {
     expect(await store().loadVersion()).toBe(before)
   })
 
+  test('waits for the others that the same transaction was asked for at once', async () => {
+    await admin.addSeparationRule(fourEyes)
+    await knex.transaction(async transaction => {
+      const results = await Promise.allSettled([
+        admin.assign(user, 'editor', { transaction }),
+        admin.assign(user, 'publisher', { transaction }),
+        admin.assign(user, 'viewer', { transaction }),
+      ])
+      expect(results.map(result => result.status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    })
+    expect(await assigned()).toEqual([{ role: 'editor' }, { role: 'viewer' }])
+  })
+
   test('that is refused leaves nothing behind in a transaction that goes on and commits', async () => {
     await admin.addSeparationRule(fourEyes)
     await knex.transaction(async transaction => {
