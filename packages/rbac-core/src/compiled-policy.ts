@@ -1,5 +1,5 @@
 import { SubjectAccess, type Access } from './access.ts'
-import { addBits, emptyBits, fullBits, hasBit, members, removeBits, setBit, type Bits } from './bits.ts'
+import { addBits, emptyBits, hasBit, members, removeBits, setBit, type Bits } from './bits.ts'
 import type { PermissionCatalog } from './catalog.ts'
 import { UnknownPermissionError, UnknownRoleError } from './errors.ts'
 import type { GrantVersion, PolicyRecord } from './grant-store.ts'
@@ -121,9 +121,7 @@ export class CompiledPolicy<Permission extends string = string> implements Polic
 
   /** The rights of a superuser who holds these roles. */
   withEverything(rights: Rights): Rights {
-    const all = rights.slice()
-    addBits(all, fullBits(this.catalog.names.length))
-    return all
+    return rights.slice().fill(0xffffffff, 0, this.firstRole >>> 5)
   }
 
   permissionsIn(rights: Rights): Bits {
