@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { pathToFileURL } from 'node:url'
+import { lowestPeers } from './lowest-peers.mjs'
 
 /** @typedef {{ name: string, exports: Record<string, unknown>, peerDependencies?: Record<string, string> }} Manifest */
 
@@ -96,20 +97,11 @@ function npmInstall(specifiers) {
   })
 }
 
-/** Each peer at the highest version allowed, or at the lowest that all packages together allow. */
+/** Each peer at the highest version that its packages allow, or at the lowest. */
 function peers() {
-  /** @type {Map<string, string>} */
-  const chosen = new Map()
-  for (const { peerDependencies = {} } of manifests) {
-    for (const [name, range] of Object.entries(peerDependencies)) {
-      const [lowest] = /\d+\.\d+\.\d+/.exec(range) ?? []
-      if (lowest === undefined) throw new Error(`cannot tell the lowest version of ${name} in "${range}"`)
-      const wanted = values.peers === 'lowest' ? lowest : range
-      const before = chosen.get(name)
-      if (before === undefined || before.localeCompare(wanted, 'en', { numeric: true }) < 0) chosen.set(name, wanted)
-    }
-  }
-  return [...chosen].map(([name, wanted]) => `${name}@${wanted}`)
+  if (values.peers === 'lowest') return [...lowestPeers(manifests)].map(([name, version]) => `${name}@${version}`)
+  const ranges = new Map(manifests.flatMap(({ peerDependencies = {} }) => Object.entries(peerDependencies)))
+  return [...ranges].map(([name, range]) => `${name}@${range}`)
 }
 
 /**
