@@ -94,15 +94,22 @@ export function claimsOf(fence: Fence): { claims: readonly Claim[]; program: str
   let program = ''
   let written = 0
   for (const statement of file.statements) {
-    const expected = claimAfter(fence.text, statement.end)
+    const end = endOf(statement)
+    const expected = claimAfter(fence.text, end)
     if (expected === undefined) continue
-    const claim = { line: file.getLineAndCharacterOfPosition(statement.end).line + 1, expected }
+    const claim = { line: file.getLineAndCharacterOfPosition(end).line + 1, expected }
     const start = statement.getStart()
     program += fence.text.slice(written, start) + checked(statement, claim)
-    written = statement.end
+    written = end
     claims.push(claim)
   }
   return { claims, program: preamble + program + fence.text.slice(written) }
+}
+
+/** Without the semicolon, which may stand on a later line, behind the claim. */
+function endOf(statement: ts.Statement): number {
+  if (ts.isExpressionStatement(statement)) return statement.expression.end
+  return ts.isVariableStatement(statement) ? statement.declarationList.end : statement.end
 }
 
 function claimAfter(text: string, end: number): string | undefined {
@@ -114,12 +121,13 @@ function checked(statement: ts.Statement, { line, expected }: Claim): string {
   if (ts.isExpressionStatement(statement)) {
     const expression = statement.expression.getText()
     if (thrown === undefined) return `claim(${line}, ${expression}, (${expected}))`
-    return `claim(${line}, await (async () => ${expression})().then(() => 'nothing', error => error.code ?? error), '${thrown}')`
+    const outcome = `(async () => ${expression})().then(() => 'nothing', error => error.code ?? error)`
+    return `claim(${line}, await ${outcome}, '${thrown}')`
   }
-  const name = ts.isVariableStatement(statement) ? statement.declarationList.declarations[0]?.name : undefined
-  if (!name || thrown !== undefined)
+  if (!ts.isVariableStatement(statement) || thrown !== undefined)
     throw new Error(`line ${line}: "// =>" stands after an expression or a declaration`)
-  return `${statement.getText()}\nclaim(${line}, ${name.getText()}, (${expected}))`
+  const declared = statement.declarationList
+  return `${declared.getText()}\nclaim(${line}, ${declared.declarations[0]?.name.getText()}, (${expected}))`
 }
 
 const preamble = `
