@@ -36,20 +36,22 @@ const scanLimit = 10_000
 export function deadLetters(transport: Transport, queues: QueueNames, ensure: () => Promise<void>): DeadLetters {
   const home = queues.work.length > 1 ? queues.work[1] : queues.work[0]
 
-  const take = async ({ ids }: DeadSelection, taken: (message: OutgoingMessage) => Outcome): Promise<number> => {
+  const take = async ({ ids }: DeadSelection, becomes: (message: OutgoingMessage) => Outcome): Promise<number> => {
     await ensure()
     const wanted = ids && new Set(ids)
     let count = 0
-    const { ready } = (await transport.depth(queues.dead)) ?? { ready: 0 }
-    const limit = Math.min(scanLimit, ready)
-    if (limit === 0) return 0
-    await transport.scan(queues.dead, { limit }, async message => {
+    const startedAt = Date.now()
+    const taken = new Set<string>()
+    await transport.scan(queues.dead, { limit: scanLimit }, async message => {
       if (wanted && !wanted.has(message.id)) return { kind: 'keep' }
+      // It was taken already, and has died again while this runs.
+      if (taken.has(message.id) && (message.failure?.at ?? 0) >= startedAt) return { kind: 'keep' }
+      taken.add(message.id)
       count += 1
       const known = queues.work.some(({ name }) => name === message.source)
       const queue = known && message.source !== undefined ? message.source : (home?.name ?? queues.dead)
       const { id, type, body, headers } = message
-      return taken({ id, type, body, headers, attempt: 1, to: { queue } })
+      return becomes({ id, type, body, headers, attempt: 1, to: { queue } })
     })
     return count
   }

@@ -5,6 +5,7 @@ import { QueueError } from '../errors.ts'
 import type { Consumer, Outcome, QueueSpec, Receive } from '../transport.ts'
 import type { Declarer } from './declarer.ts'
 import { within } from './failure.ts'
+import { endChannel } from './end-channel.ts'
 import type { Link } from './link.ts'
 import { jitteredPause } from './pause.ts'
 import type { Publisher } from './publisher.ts'
@@ -15,9 +16,11 @@ const problems = diagnostics('countersign.queue-adapter.consumer')
 const moveTimeoutMs = 10_000
 const declareTimeoutMs = 30_000
 const closeTimeoutMs = 2000
+/** A queue without a leader answers nobody. */
+const subscribeTimeoutMs = 15_000
 const renewIdleEveryMs = 60_000
-/** A retry that cannot be published is not tried again at once: the broker has enough trouble. */
-const pauseAfterFailedMoveMs = 1000
+/** What comes back is not handed out again at once: it would reach its delivery limit in no time. */
+const pauseBeforeReturnMs = 250
 
 interface Session {
   readonly channel: Channel
@@ -38,6 +41,7 @@ export interface ConsumerParts {
 export class RabbitConsumer implements Consumer {
   #session: Session | undefined
   readonly #cancelled = new AbortController()
+  #subscribing: Promise<unknown> = Promise.resolve()
   readonly #running: Promise<void>
   readonly #parts: ConsumerParts
   readonly #spec: QueueSpec
@@ -53,7 +57,10 @@ export class RabbitConsumer implements Consumer {
   }
 
   async cancel(): Promise<void> {
+    if (this.#cancelled.signal.aborted) return
     this.#cancelled.abort()
+    // A subscription that is just being made has deliveries already, and their answers are not to be cut off.
+    await within(this.#subscribing, closeTimeoutMs, notAnswered).catch(() => undefined)
     const session = this.#session
     if (!session?.open) return
     // After the broker's answer no delivery comes; a dead channel delivers nothing either.
@@ -62,9 +69,13 @@ export class RabbitConsumer implements Consumer {
 
   async close(): Promise<void> {
     await this.cancel()
+    // The handlers that have just ended answer within this turn.
+    await new Promise(resolve => setImmediate(resolve))
     const session = this.#session
     // What was answered is sent before the channel's end, and what was not goes back to the queue by it.
-    if (session?.open) await within(session.channel.close(), closeTimeoutMs, notAnswered).catch(() => undefined)
+    if (session?.open) {
+      await within(endChannel(session.channel, this.#spec.name), closeTimeoutMs, notAnswered).catch(() => undefined)
+    }
     await within(this.#running, closeTimeoutMs, notAnswered).catch(() => undefined)
   }
 
@@ -72,7 +83,9 @@ export class RabbitConsumer implements Consumer {
     const { signal } = this.#cancelled
     for (let attempt = 0; !signal.aborted; attempt += 1) {
       try {
-        const lost = await this.#subscribe()
+        const subscribing = this.#subscribe()
+        this.#subscribing = subscribing
+        const lost = await subscribing
         attempt = 0
         await lost.promise
         this.#parts.declarer.forgetQueue(this.#spec.name)
@@ -100,7 +113,6 @@ export class RabbitConsumer implements Consumer {
         resolve()
       })
     })
-    await channel.prefetch(this.#concurrency)
     const onDelivery = (delivery: ConsumeMessage | null): void => {
       if (delivery) {
         this.#handle(session, delivery).catch((error: unknown) => {
@@ -110,11 +122,18 @@ export class RabbitConsumer implements Consumer {
       // The broker ended the subscription (its queue was deleted): start over.
       else if (session.open) channel.close().catch(() => undefined)
     }
-    const { consumerTag } = await channel.consume(this.#spec.name, onDelivery)
-    session.tag = consumerTag
+    const subscribing = async (): Promise<string> => {
+      await channel.prefetch(this.#concurrency)
+      return (await channel.consume(this.#spec.name, onDelivery)).consumerTag
+    }
+    try {
+      session.tag = await within(subscribing(), subscribeTimeoutMs, notAnswered)
+    } catch (error) {
+      if (session.open) channel.close().catch(() => undefined)
+      throw error
+    }
     this.#session = session
     this.#renewWhenForgotten(session)
-    if (this.#cancelled.signal.aborted) await channel.close()
     return { promise: ended }
   }
 
@@ -148,16 +167,16 @@ export class RabbitConsumer implements Consumer {
     session.running -= 1
     // The channel it came on is gone, so the broker has given it out again: that delivery counts, not this one.
     if (!session.open) return
-    if (outcome.kind === 'move' && !(await this.#move(outcome))) {
-      await sleep(pauseAfterFailedMoveMs)
-      this.#settle(session, channel => {
-        channel.reject(delivery, true)
-      })
-      return
+    const done = outcome.kind === 'done' || (outcome.kind === 'move' && (await this.#move(outcome)))
+    if (!done) {
+      await sleep(pauseBeforeReturnMs)
+      // A subscription that ends leaves its deliveries without an answer: they go back by the end of its channel.
+      if (this.#cancelled.signal.aborted) return
     }
     this.#settle(session, channel => {
-      if (outcome.kind === 'release') channel.nack(delivery, false, true)
-      else channel.ack(delivery)
+      if (done) channel.ack(delivery)
+      // Not nack: from RabbitMQ 4.3 on only a reject counts towards the delivery limit.
+      else channel.reject(delivery, true)
     })
   }
 

@@ -15,7 +15,7 @@ import {
 /** Makes exchanges and queues, once per connection, and never a part of them beside one that does not fit. */
 export class Declarer {
   readonly #link: Link
-  readonly #specs = new Map<string, QueueSpec>()
+  readonly #groups = new Map<string, readonly QueueSpec[]>()
   #connection: ChannelModel | undefined
   #made = new Map<string, Promise<void>>()
   readonly #ready = new Set<string>()
@@ -26,22 +26,17 @@ export class Declarer {
     this.#link = link
   }
 
-  /** Makes these queues, and remembers them for every later connection. */
+  /** Makes these queues, all or none, and remembers them for every later connection. */
   async declare(specs: readonly QueueSpec[], timeoutMs: number): Promise<void> {
-    for (const spec of specs) this.#specs.set(spec.name, spec)
-    await this.#once(`queues ${specs.map(spec => spec.name).join(' ')}`, timeoutMs, connection =>
-      this.#makeQueues(connection, specs),
-    )
+    for (const { name } of specs) this.#groups.set(name, specs)
+    await this.#once(keyOf(specs), timeoutMs, connection => this.#makeQueues(connection, specs))
   }
 
-  /** Makes the queue this message is for, when it is one of ours. Undefined: it is made already. */
+  /** Makes this queue, with those it was declared with, when it is one of ours. Undefined: it is made already. */
   queue(name: string, timeoutMs: number): Promise<void> | undefined {
-    const spec = this.#specs.get(name)
-    if (!spec) return undefined
-    const dead = spec.deadQueue === undefined ? undefined : this.#specs.get(spec.deadQueue)
-    return this.#unlessMade(`queue ${name}`, timeoutMs, connection =>
-      this.#makeQueues(connection, dead ? [dead, spec] : [spec]),
-    )
+    const specs = this.#groups.get(name)
+    if (!specs) return undefined
+    return this.#unlessMade(keyOf(specs), timeoutMs, connection => this.#makeQueues(connection, specs))
   }
 
   /** Tells when a queue that was there before had to be made again. */
@@ -60,8 +55,10 @@ export class Declarer {
 
   /** Makes this queue again when it is next needed, if it is not there. */
   forgetQueue(name: string): void {
-    this.#made.delete(`queue ${name}`)
-    this.#ready.delete(`queue ${name}`)
+    const specs = this.#groups.get(name)
+    if (!specs) return
+    this.#made.delete(keyOf(specs))
+    this.#ready.delete(keyOf(specs))
   }
 
   /** The same for everything: something was deleted behind our back. */
@@ -110,15 +107,21 @@ export class Declarer {
   }
 }
 
+function keyOf(specs: readonly QueueSpec[]): string {
+  return `queues ${specs.map(spec => spec.name).join(' ')}`
+}
+
+/** Says which queues were missing. */
 async function makeQueues(connection: ChannelModel, specs: readonly QueueSpec[]): Promise<string[]> {
-  const missing = await check(connection, specs.map(queueDeclaration))
+  const declarations = specs.map(queueDeclaration)
+  const missing = await check(connection, declarations)
   await onChannel(connection, async channel => {
-    for (const { name, options } of specs.map(queueDeclaration)) await channel.assertQueue(name, options)
+    for (const { name, options } of missing) await channel.assertQueue(name, options)
     const bound = specs.filter(spec => spec.topic !== undefined)
     if (bound.length > 0) await makeEvents(channel)
     for (const { name, topic = '' } of bound) await channel.bindQueue(name, eventsExchange, topic)
   })
-  return missing
+  return missing.map(({ name }) => name)
 }
 
 async function makeDelays(connection: ChannelModel): Promise<void> {
@@ -137,16 +140,24 @@ async function makeEvents(channel: Channel): Promise<void> {
   await channel.assertExchange(eventsExchange, 'topic', { durable: true })
 }
 
-/** Holds what exists against what is wanted, before anything is made, and names what is missing. */
-async function check(connection: ChannelModel, declarations: readonly QueueDeclaration[]): Promise<string[]> {
-  const missing: string[] = []
-  for (const { name, options } of declarations) {
-    if (!(await exists(connection, name))) {
-      missing.push(name)
-      continue
-    }
-    await onChannel(connection, channel => channel.assertQueue(name, options)).catch((error: unknown) => {
-      throw mismatch(name, error) ?? error
+/** Holds what exists against what is wanted, before anything is made, and gives what is missing. */
+async function check(connection: ChannelModel, declarations: readonly QueueDeclaration[]): Promise<QueueDeclaration[]> {
+  const missing: QueueDeclaration[] = []
+  const left = [...declarations]
+  while (left.length > 0) {
+    // A missing queue costs the channel; the next one gets another.
+    await onChannel(connection, async channel => {
+      for (let next = left.shift(); next; next = left.shift()) {
+        const declaration = next
+        await channel.checkQueue(declaration.name).catch((error: unknown) => {
+          if (replyCode(error) === 404) missing.push(declaration)
+          else throw error
+        })
+        if (missing.at(-1) === declaration) return
+        await channel.assertQueue(declaration.name, declaration.options).catch((error: unknown) => {
+          throw mismatch(declaration.name, error) ?? error
+        })
+      }
     })
   }
   return missing
@@ -194,7 +205,7 @@ function mismatch(queue: string, error: unknown): TopologyMismatchError | undefi
 
 /** RabbitMQ shows values as "the value 'quorum' of type 'longstr'". */
 function plain(shown: string): string {
-  return /the value '?(.*?)'? of type/.exec(shown)?.[1] ?? shown
+  return (/the value (.*?) of type/.exec(shown)?.[1] ?? shown).replaceAll("'", '')
 }
 
 function replyCode(error: unknown): number | undefined {

@@ -6,7 +6,8 @@ export function connectionFailure(broker: string, cause: unknown): QueueError {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
   const refused = (why: string): QueueError => new QueueError('BROKER_REFUSED', `${broker}: ${why}`, { cause })
   if (/ACCESS.REFUSED/i.test(text)) return refused('the broker refuses these credentials')
-  if (/NOT.ALLOWED/i.test(text)) {
+  // amqplib does not pass on why the broker closes instead of opening the virtual host.
+  if (/NOT.ALLOWED|Expected ConnectionOpenOk; got <ConnectionClose/i.test(text)) {
     return refused('the broker does not allow it: the virtual host is missing, or the user has no access to it')
   }
   if (/^ERR_SSL|^ERR_TLS|CERT|SELF_SIGNED/.test(code) || /SSL|certificate/i.test(text)) {

@@ -24,7 +24,7 @@ export interface LinkOptions {
 }
 
 /**
- * One connection that comes back by itself, with full jitter between 0.1 and 30 s. amqplib's own recovery is not used: it
+ * One connection that comes back by itself, with full jitter of up to 10 s. amqplib's own recovery is not used: it
  * dies with a connection that is lost while it is set up, and never gives channels back.
  */
 export class Link {

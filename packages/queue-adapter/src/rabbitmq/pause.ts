@@ -1,5 +1,5 @@
 const firstPauseMs = 100
-const longestPauseMs = 30_000
+const longestPauseMs = 10_000
 
 /** Waits a random time below a ceiling that doubles with each attempt, so that many processes do not come back as one. */
 export async function jitteredPause(attempt: number, signal: AbortSignal): Promise<void> {

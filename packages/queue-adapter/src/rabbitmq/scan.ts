@@ -1,7 +1,9 @@
 import type { Channel, GetMessage } from 'amqplib'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { QueueError } from '../errors.ts'
 import type { Transport } from '../transport.ts'
 import { exists, onChannel } from './declarer.ts'
+import { endChannel } from './end-channel.ts'
 import type { Link } from './link.ts'
 import type { Publisher } from './publisher.ts'
 import { messageOf } from './wire.ts'
@@ -19,16 +21,23 @@ export async function scanQueue(
   const connection = await link.connection(connectTimeoutMs)
   if (!(await exists(connection, queue)))
     throw new QueueError('UNKNOWN_TASK', `there is no queue ${queue} on the broker`)
-  return onChannel(connection, async channel => {
-    let shown = 0
+  let shown = 0
+  let kept = 0
+  await onChannel(connection, async channel => {
     while (shown < limit) {
       const delivery = await channel.get(queue)
       if (!delivery) break
       shown += 1
-      await settle(channel, delivery, publisher, visit)
+      if (!(await settle(channel, delivery, publisher, visit))) kept += 1
     }
-    return shown
+    await endChannel(channel, queue)
   })
+  // What was kept comes back a moment after the channel's end: whoever looks next is to find it.
+  for (let tries = 0; tries < 50 && kept > 0; tries += 1) {
+    if (((await exists(connection, queue))?.messageCount ?? kept) >= kept) break
+    await sleep(10)
+  }
+  return shown
 }
 
 async function settle(
@@ -36,8 +45,10 @@ async function settle(
   delivery: GetMessage,
   publisher: Publisher,
   visit: Parameters<Transport['scan']>[2],
-): Promise<void> {
+): Promise<boolean> {
   const verdict = await visit(messageOf(delivery))
   if (verdict.kind === 'move') await publisher.publish(verdict.message, moveTimeoutMs)
-  if (verdict.kind === 'move' || verdict.kind === 'done') channel.ack(delivery)
+  if (verdict.kind !== 'move' && verdict.kind !== 'done') return false
+  channel.ack(delivery)
+  return true
 }
