@@ -18,6 +18,11 @@ interface Slot<Entry> {
   pausedUntil: number
 }
 
+interface Flight<Entry> {
+  readonly floor: GrantVersion
+  readonly entry: Promise<Entry>
+}
+
 type Load<Entry> = (key: string, floor: GrantVersion, kept: Entry | undefined) => Promise<Entry>
 
 /** Keeps what was loaded, least recently used first to go, with one load at a time for each key. */
@@ -25,7 +30,7 @@ export class KeptEntries<Entry extends Kept> {
   readonly #load: Load<Entry>
   readonly #maxEntries: number
   readonly #slots = new Map<string, Slot<Entry>>()
-  readonly #flights = new Map<string, Promise<Entry>>()
+  readonly #flights = new Map<string, Flight<Entry>>()
 
   constructor(options: { maxEntries: number; load: Load<Entry> }) {
     this.#load = options.load
@@ -46,10 +51,9 @@ export class KeptEntries<Entry extends Kept> {
   /** Loads, and keeps, an entry no older than `floor`. Falls back to what is kept while that is good enough. */
   async get(key: string, floor: GrantVersion): Promise<Entry> {
     try {
-      const entry = await (this.#flights.get(key) ?? this.#startFlight(key, floor))
+      const entry = await this.#flightFor(key, floor).entry
       if (entry.version >= floor) return entry
-      // That load had begun before the change; one that begins now sees it.
-      return await this.#loadNow(key, floor)
+      throw new GrantStoreUnavailableError(`The store answered from version ${entry.version}, older than ${floor}`)
     } catch (error) {
       const slot = this.#slots.get(key)
       const now = performance.now()
@@ -69,17 +73,20 @@ export class KeptEntries<Entry extends Kept> {
     if (this.#slots.size > this.#maxEntries) this.#slots.delete(this.#slots.keys().next().value!)
   }
 
-  #startFlight(key: string, floor: GrantVersion): Promise<Entry> {
-    const flight = this.#loadNow(key, floor).finally(() => this.#flights.delete(key))
+  /** Joins a load under way, unless it began before the change that raised the floor: it may not have seen it. */
+  #flightFor(key: string, floor: GrantVersion): Flight<Entry> {
+    const underWay = this.#flights.get(key)
+    if (underWay !== undefined && underWay.floor >= floor) return underWay
+    const entry = this.#loadAndKeep(key, floor).finally(() => {
+      if (this.#flights.get(key) === flight) this.#flights.delete(key)
+    })
+    const flight = { floor, entry }
     this.#flights.set(key, flight)
     return flight
   }
 
-  async #loadNow(key: string, floor: GrantVersion): Promise<Entry> {
+  async #loadAndKeep(key: string, floor: GrantVersion): Promise<Entry> {
     const entry = await this.#load(key, floor, this.#slots.get(key)?.entry)
-    if (entry.version < floor) {
-      throw new GrantStoreUnavailableError(`The store answered from version ${entry.version}, older than ${floor}`)
-    }
     this.put(key, entry)
     return entry
   }
