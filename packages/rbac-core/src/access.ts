@@ -56,6 +56,8 @@ export interface Access<Permission extends string = string> {
   roles(options?: ScopeOption): readonly string[]
   /** Lists where a permission is granted. */
   scopesWith(permission: Permission): PermittedScopes
+  /** Returns who this is and no rights: an access in a log or an answer shows no policy. */
+  toJSON(): Pick<Access, 'subjectId' | 'isActive' | 'isSuperuser' | 'policyVersion' | 'stale'>
   /** As `can`, by the index in `catalog`: for guards, which look the index up once. */
   holds(index: number, scope?: string): boolean
 }
@@ -178,5 +180,10 @@ export class SubjectAccess<Permission extends string> implements Access<Permissi
     if (this.holds(index)) return { everywhere: true }
     if (this.stale || this.scoped === undefined) return { everywhere: false, scopes: [] }
     return { everywhere: false, scopes: [...this.scoped.keys()].filter(scope => this.#holdsIn(scope, index)) }
+  }
+
+  toJSON(): Pick<Access, 'subjectId' | 'isActive' | 'isSuperuser' | 'policyVersion' | 'stale'> {
+    const { subjectId, isActive, isSuperuser, policyVersion, stale } = this
+    return { subjectId, isActive, isSuperuser, policyVersion, stale }
   }
 }

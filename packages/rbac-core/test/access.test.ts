@@ -224,6 +224,12 @@ test('what is granted, and the roles in effect, can be listed, in a scope or eve
   expect(access({ roles: ['admin'], isActive: false }).granted()).toEqual([])
 })
 
+test('an access in a log shows who it is of, and no policy', () => {
+  expect(JSON.parse(JSON.stringify({ access: access({ roles: ['editor'] }) }))).toEqual({
+    access: { subjectId: 'u1', isActive: true, isSuperuser: false, policyVersion: 0, stale: false },
+  })
+})
+
 test('subjects with equal sets of roles share one bit set', () => {
   const one = access({ roles: ['viewer', 'editor'] }) as unknown as { rights: Uint32Array }
   const two = access({ roles: ['editor', 'viewer', 'viewer'] }) as unknown as { rights: Uint32Array }

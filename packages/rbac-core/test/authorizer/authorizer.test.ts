@@ -52,6 +52,14 @@ describe('an access', () => {
     expect((await world.authorizer.accessFor('u9')).can('document:read')).toBe(true)
   })
 
+  test('of a subject that was removed is not kept beside the news', async () => {
+    const world = process({})
+    expect(await canUpdate(world)).toBe(true)
+    world.memory.deleteSubject('u1')
+    await world.authorizer.accessFor('u1', { freshness: 'now' })
+    expect((await world.authorizer.accessFor('u1')).explain('document:read').reason).toBe('unknown-subject')
+  })
+
   test('carries flags: an inactive subject has nothing, a superuser everything, an inactive superuser nothing', async () => {
     const { authorizer } = process({
       memory: memoryStore({
@@ -103,15 +111,20 @@ describe('an access', () => {
     })
   })
 
-  test('is kept for 10,000 subjects and no more', async () => {
+  test('is kept for 10,000 subjects, and those not asked for go first', async () => {
     const ids = Array.from({ length: 10_001 }, (_, index) => `s${index}`)
     const world = process({ memory: memoryStore(Object.fromEntries(ids.map(id => [id, ['viewer'] as const]))) })
     for (const id of ids) await world.authorizer.accessFor(id)
     expect(world.store.asked.subject).toBe(10_001)
-    await world.authorizer.accessFor('s10000')
+    await world.authorizer.accessFor('s1')
     expect(world.store.asked.subject).toBe(10_001)
     await world.authorizer.accessFor('s0')
     expect(world.store.asked.subject).toBe(10_002)
+    // The one asked for last but one has stayed, and the one after it had to go.
+    await world.authorizer.accessFor('s1')
+    expect(world.store.asked.subject).toBe(10_002)
+    await world.authorizer.accessFor('s2')
+    expect(world.store.asked.subject).toBe(10_003)
   })
 })
 
