@@ -107,6 +107,40 @@ describe('values', () => {
   })
 })
 
+describe('what is stored', () => {
+  test('one changed bit anywhere is a miss, never another value', async () => {
+    const { caches, store } = setUp()
+    const cache = caches.namespace<Person>('people')
+    await cache.set('a', { name: 'Ada' }, { tags: ['t'] })
+    const at = 'app:1:people:k:a'
+    const [entry] = await store.get([at])
+    const { value } = entry as { value: Uint8Array }
+    for (let bit = 0; bit < value.length * 8; bit += 1) {
+      const changed = Uint8Array.from(value)
+      changed[bit >> 3]! ^= 1 << (bit & 7)
+      await store.set(at, changed, { ttlMs: 60_000 })
+      expect(await cache.get('a'), `bit ${bit}`).toBeUndefined()
+    }
+    for (let length = 0; length < value.length; length += 1) {
+      await store.set(at, value.subarray(0, length), { ttlMs: 60_000 })
+      expect(await cache.get('a'), `${length} bytes`).toBeUndefined()
+    }
+    await store.set(at, value, { ttlMs: 60_000 })
+    expect(await cache.get('a')).toEqual({ name: 'Ada' })
+  })
+
+  test("another key's bytes are a miss", async () => {
+    const { caches, store } = setUp()
+    const cache = caches.namespace<Person>('people')
+    await cache.set('a', { name: 'Ada' })
+    const [entry] = await store.get(['app:1:people:k:a'])
+    await store.set('app:1:people:k:b', (entry as { value: Uint8Array }).value, { ttlMs: 60_000 })
+    expect(await cache.get('b')).toBeUndefined()
+    expect(await cache.getOrLoad('b', () => ({ name: 'Bob' }))).toEqual({ name: 'Bob' })
+    expect(await cache.get('b')).toEqual({ name: 'Bob' })
+  })
+})
+
 describe('keys', () => {
   const strings = fc.oneof(fc.string({ unit: 'binary', maxLength: 300 }), fc.string({ maxLength: 300 }))
   const anyString = fc.oneof(

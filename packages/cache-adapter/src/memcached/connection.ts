@@ -1,6 +1,7 @@
-import { Server, type Response } from 'memjs'
+import { Server } from 'memjs'
 import type { Socket } from 'node:net'
 import type { Address } from './address.ts'
+import { opcodes } from './request.ts'
 
 export interface ConnectionOptions {
   /** Milliseconds from a request to the end of its answer, connecting included. */
@@ -11,9 +12,18 @@ export interface ConnectionOptions {
   readonly onFailure: (error: Error) => void
 }
 
+/** One answer of the server. */
+export interface Reply {
+  readonly opcode: number
+  readonly status: number
+  readonly key: string
+  readonly value: Buffer
+  readonly cas: Buffer
+}
+
 export interface ReplyHandler {
   /** Takes an answer, and tells whether it was the last one to this request. */
-  reply(response: Response): boolean
+  reply(reply: Reply): boolean
   fail(error: Error): void
 }
 
@@ -31,6 +41,9 @@ interface Internals {
   password: string | undefined
 }
 
+const nothing = Buffer.alloc(0)
+const headerBytes = 24
+const authenticationFailed = 0x20
 const maxOpaque = 2 ** 31 - 1
 const maxBytesUnderWay = 64 * 1024 * 1024
 
@@ -75,13 +88,43 @@ export class Connection extends Server {
     this.write(frame)
   }
 
-  /** Called by memjs for each answer, instead of its own bookkeeping. */
-  respond(response: Response): void {
-    const { opaque } = response.header
-    const request = this.#requests.get(opaque)
-    if (!request?.handler.reply(response)) return
-    this.#requests.delete(opaque)
-    this.#bytesUnderWay -= request.bytes
+  /** Takes what arrived: whole answers are handed on, the start of one is kept until the rest of it is here. */
+  override responseHandler(chunk: Buffer): void {
+    const kept = this.#internals.responseBuffer
+    const bytes = kept.length === 0 ? chunk : Buffer.concat([kept, chunk])
+    let offset = 0
+    while (bytes.length - offset >= headerBytes) {
+      if (bytes[offset] !== 0x81) {
+        this.error(new Error('what arrived is no answer'))
+        return
+      }
+      const end = offset + headerBytes + bytes.readUInt32BE(offset + 8)
+      if (end > bytes.length) break
+      this.#answer(bytes, offset, end)
+      // The answer may have ended the connection.
+      if (!this.#internals._socket) return
+      offset = end
+    }
+    this.#internals.responseBuffer = offset === bytes.length ? nothing : bytes.subarray(offset)
+  }
+
+  #answer(bytes: Buffer, offset: number, end: number): void {
+    const opcode = bytes[offset + 1]!
+    const status = bytes.readUInt16BE(offset + 6)
+    if (status === authenticationFailed) this.error(new Error('the server refused the credentials'))
+    else if (opcode === opcodes.listMechanisms) this.saslAuth()
+    else if (opcode === opcodes.authenticate) this.emit('authenticated')
+    else {
+      const opaque = bytes.readUInt32BE(offset + 12)
+      const keyAt = offset + headerBytes + bytes[offset + 4]!
+      const valueAt = keyAt + bytes.readUInt16BE(offset + 2)
+      const key = valueAt > keyAt ? bytes.toString('latin1', keyAt, valueAt) : ''
+      const cas = bytes.subarray(offset + 16, offset + headerBytes)
+      const request = this.#requests.get(opaque)
+      if (!request?.handler.reply({ opcode, status, key, value: bytes.subarray(valueAt, end), cas })) return
+      this.#requests.delete(opaque)
+      this.#bytesUnderWay -= request.bytes
+    }
   }
 
   /** Gathers what is written in one turn of the event loop and hands it to the socket together. */
@@ -93,7 +136,7 @@ export class Connection extends Server {
     const before = this.#internals._socket
     if (!before) {
       this.removeAllListeners('authenticated')
-      this.#internals.responseBuffer = Buffer.alloc(0)
+      this.#internals.responseBuffer = nothing
     }
     super.sock(sasl, go)
     const socket = this.#internals._socket
@@ -109,7 +152,7 @@ export class Connection extends Server {
     this.#outbox = []
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#internals.responseBuffer = Buffer.alloc(0)
+    this.#internals.responseBuffer = nothing
     super.error(error)
     if (requests.length > 0) this.#onFailure(error)
     for (const { handler } of requests) handler.fail(error)

@@ -1,9 +1,8 @@
-import type { Response } from 'memjs'
 import { CacheClosedError, CacheUnavailableError, CacheValueTooLargeError } from '../errors.ts'
 import type { CasToken, SetResult, StoredEntry } from '../store.ts'
 import type { Address } from './address.ts'
 import { Breaker, type BreakerOptions, type BreakerState } from './breaker.ts'
-import { Connection } from './connection.ts'
+import { Connection, type Reply } from './connection.ts'
 import { deleteRequest, getRequest, opcodes, statuses, storeRequest } from './request.ts'
 
 export interface NodeOptions {
@@ -53,9 +52,8 @@ export class MemcachedNode {
       let position = 0
       let failure: Error | undefined
       this.#connection.request(opaque => getRequest(keys, opaque), {
-        reply: response => {
-          const { opcode, status } = response.header
-          const key = response.key.toString('latin1')
+        reply: reply => {
+          const { opcode, status, key } = reply
           const isLast = opcode === opcodes.getKey
           if (isLast) position = keys.length - 1
           while (position < keys.length && keys[position] !== key) position += 1
@@ -63,8 +61,8 @@ export class MemcachedNode {
             this.#connection.error(new Error('an answer for a key that was not asked for'))
             return false
           }
-          if (status === statuses.ok) entries[position] = { value: response.val, cas: casOf(response) }
-          else if (status !== statuses.notFound) failure = this.#unexpected(response)
+          if (status === statuses.ok) entries[position] = { value: reply.value, cas: casOf(reply) }
+          else if (status !== statuses.notFound) failure = this.#unexpected(reply)
           position += 1
           if (!isLast) return false
           this.#breaker.succeeded()
@@ -80,10 +78,10 @@ export class MemcachedNode {
   }
 
   async set(key: string, value: Uint8Array, ttlMs: number, cas: Uint8Array | undefined): Promise<SetResult> {
-    const response = await this.#ask(opaque => storeRequest(opcodes.set, key, value, { ttlMs, cas }, opaque))
-    switch (response.header.status) {
+    const reply = await this.#ask(opaque => storeRequest(opcodes.set, key, value, { ttlMs, cas }, opaque))
+    switch (reply.status) {
       case statuses.ok:
-        return { stored: true, cas: casOf(response) }
+        return { stored: true, cas: casOf(reply) }
       case statuses.notFound:
         return { stored: false, because: 'gone' }
       case statuses.exists:
@@ -91,23 +89,23 @@ export class MemcachedNode {
       case statuses.tooLarge:
         throw new CacheValueTooLargeError(value.length, value.length - 1)
       default:
-        throw this.#unexpected(response)
+        throw this.#unexpected(reply)
     }
   }
 
   async add(key: string, value: Uint8Array, ttlMs: number): Promise<CasToken | undefined> {
-    const response = await this.#ask(opaque => storeRequest(opcodes.add, key, value, { ttlMs }, opaque))
-    const { status } = response.header
+    const reply = await this.#ask(opaque => storeRequest(opcodes.add, key, value, { ttlMs }, opaque))
+    const { status } = reply
     if (status === statuses.exists || status === statuses.notStored) return undefined
-    if (status === statuses.ok) return casOf(response)
-    throw this.#unexpected(response)
+    if (status === statuses.ok) return casOf(reply)
+    throw this.#unexpected(reply)
   }
 
   async delete(key: string): Promise<boolean> {
-    const response = await this.#ask(opaque => deleteRequest(key, opaque))
-    const { status } = response.header
+    const reply = await this.#ask(opaque => deleteRequest(key, opaque))
+    const { status } = reply
     if (status === statuses.ok || status === statuses.notFound) return status === statuses.ok
-    throw this.#unexpected(response)
+    throw this.#unexpected(reply)
   }
 
   close(): void {
@@ -115,7 +113,7 @@ export class MemcachedNode {
     this.#connection.error(new CacheClosedError())
   }
 
-  #ask(makeFrame: (opaque: number) => Buffer): Promise<Response> {
+  #ask(makeFrame: (opaque: number) => Buffer): Promise<Reply> {
     return new Promise((resolve, reject) => {
       const refusal = this.#refusal()
       if (refusal) {
@@ -123,9 +121,9 @@ export class MemcachedNode {
         return
       }
       this.#connection.request(makeFrame, {
-        reply: response => {
+        reply: reply => {
           this.#breaker.succeeded()
-          resolve(response)
+          resolve(reply)
           return true
         },
         fail: error => {
@@ -144,12 +142,12 @@ export class MemcachedNode {
     return cause instanceof CacheClosedError ? cause : new CacheUnavailableError(this.label, cause.message, { cause })
   }
 
-  #unexpected(response: Response): Error {
-    const text = response.val.toString('latin1').slice(0, 100)
-    return new CacheUnavailableError(this.label, `answered status ${response.header.status} ${text}`)
+  #unexpected(reply: Reply): Error {
+    const text = reply.value.toString('latin1').slice(0, 100)
+    return new CacheUnavailableError(this.label, `answered status ${reply.status} ${text}`)
   }
 }
 
-function casOf(response: Response): CasToken {
-  return response.header.cas as unknown as CasToken
+function casOf(reply: Reply): CasToken {
+  return reply.cas as unknown as CasToken
 }

@@ -1,5 +1,13 @@
 /** The commands of memcached's binary protocol that are used here. */
-export const opcodes = { set: 0x01, add: 0x02, delete: 0x04, getKey: 0x0c, getKeyQuietly: 0x0d } as const
+export const opcodes = {
+  set: 0x01,
+  add: 0x02,
+  delete: 0x04,
+  getKey: 0x0c,
+  getKeyQuietly: 0x0d,
+  listMechanisms: 0x20,
+  authenticate: 0x21,
+} as const
 
 /** The answers of the binary protocol that are no failures. */
 export const statuses = { ok: 0x00, notFound: 0x01, exists: 0x02, tooLarge: 0x03, notStored: 0x05 } as const
