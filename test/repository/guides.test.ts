@@ -1,7 +1,9 @@
 import { build } from 'esbuild'
 import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../support/service.ts'
 import { claimsOf, documentationFences, type Fence } from './fences.ts'
@@ -43,6 +45,25 @@ describe('what the documentation says of results', () => {
       { line: 2, holds: false, actual: `'YOURS'` },
     ])
   })
+})
+
+test('every setting of the server stands in the deployment guide, and no other', () => {
+  const config = join(root, 'examples/koa-server/src/config.ts')
+  const source = ts.createSourceFile(config, readFileSync(config, 'utf8'), ts.ScriptTarget.ES2023, true)
+  const settings: string[] = []
+  source.forEachChild(function visit(node) {
+    if (ts.isVariableDeclaration(node) && node.name.getText() === 'variables') {
+      const initializer = node.initializer && ts.isAsExpression(node.initializer) && node.initializer.expression
+      if (initializer && ts.isObjectLiteralExpression(initializer))
+        settings.push(...initializer.properties.map(property => property.name?.getText() ?? ''))
+    }
+    node.forEachChild(visit)
+  })
+  const guide = readFileSync(join(root, 'docs/guide/deployment.md'), 'utf8')
+  const [, section = ''] = guide.split('\n## Settings\n')
+  const [table = ''] = section.split('\n## ')
+  expect(settings.length).toBeGreaterThan(10)
+  expect([...table.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, name]) => name).sort()).toEqual(settings.sort())
 })
 
 interface Result {
