@@ -3,7 +3,13 @@ import type { AuditFilter } from './audit-filter.ts'
 import { createActivity, type ActivityFactory } from './collection/activity.ts'
 import { carrier, type AuditCarrier } from './collection/carrier.ts'
 import { currentAuditContext, runWithAuditContext, type AuditContext } from './collection/context.ts'
-import { AuditLogClosedError, AuditOptionError, AuditTransactionRequiredError } from './errors.ts'
+import {
+  AuditLogClosedError,
+  AuditNotDurableError,
+  AuditOptionError,
+  AuditQueueFullError,
+  AuditTransactionRequiredError,
+} from './errors.ts'
 import { createSanitize, type SanitizeOptions } from './processing/sanitize.ts'
 import { auditRow } from './storage/audit-row.ts'
 import type { AuditSink } from './storage/audit-sink.ts'
@@ -11,6 +17,8 @@ import type { AuditStore } from './storage/audit-store.ts'
 import { groupCommit } from './storage/group-commit.ts'
 import { readRows } from './storage/read-rows.ts'
 import { feedSink } from './storage/sink-feed.ts'
+import { openSpool, type SpoolOptions } from './storage/spool.ts'
+import { replaySpool } from './storage/spool-replay.ts'
 
 /** Options of `createAuditLog`. */
 export interface AuditLogOptions<Transaction> {
@@ -21,16 +29,24 @@ export interface AuditLogOptions<Transaction> {
   readonly source?: string | undefined
   /** Whether each `query` is itself recorded, as `audit_log.read`, before its first row. @defaultValue `true` */
   readonly recordReads?: boolean | undefined
+  /** Where events wait that are recorded with `onFailure: 'spool'` while the database does not answer. */
+  readonly spool?: SpoolOptions | undefined
   /** What is kept out of the rows besides the defaults. */
   readonly sanitize?: SanitizeOptions | undefined
   /** Events that may wait for `recordDurably`; one more is refused with `AUDIT_QUEUE_FULL`. @defaultValue `10_000` */
   readonly maxWaiting?: number | undefined
 }
 
-/** How long `recordDurably` may take. */
+/** What `recordDurably` does when the database does not answer. */
 export interface RecordDurablyOptions {
-  /** Milliseconds until the event counts as not stored. @defaultValue `10_000` */
+  /** Milliseconds until the event counts as not stored. @defaultValue `10_000`, and `1000` with `spool` */
   readonly deadlineMs?: number | undefined
+  /**
+   * `closed`: the call rejects, so that the action fails with it. `spool`: the event is flushed to the local disk and stored
+   * later, which needs the option `spool` of the audit log.
+   * @defaultValue `closed`
+   */
+  readonly onFailure?: 'closed' | 'spool' | undefined
 }
 
 /** Records what happened and reads it back. */
@@ -74,6 +90,7 @@ export interface AuditLog<Transaction = unknown> {
 
 const batchSize = 100
 const defaultDeadlineMs = 10_000
+const spoolDeadlineMs = 1000
 const sinkIdleMs = 500
 
 /**
@@ -103,12 +120,15 @@ export function createAuditLog<Transaction>(options: AuditLogOptions<Transaction
   const sanitize = createSanitize(options.sanitize)
   const group = groupCommit({ store, batchSize, maxWaiting })
   const feeds = distinct(options.sinks ?? []).map(sink => feedSink({ store, sink, sanitize, idleMs: sinkIdleMs }))
+  const spool = options.spool && openSpool(options.spool)
   let closed = false
 
   function rowOf(event: AuditEvent): AuditRow {
     if (closed) throw new AuditLogClosedError()
     return auditRow(event, { source, ...currentAuditContext() }, sanitize)
   }
+
+  const replay = spool && replaySpool({ spool, store, rowOf: event => auditRow(event, { source }, sanitize) })
 
   async function recordRead(filter: AuditFilter): Promise<void> {
     const event = { action: 'audit_log.read', resource: { type: 'audit_log' }, metadata: { filter } }
@@ -125,11 +145,22 @@ export function createAuditLog<Transaction>(options: AuditLogOptions<Transaction
       return row.id
     },
 
-    async recordDurably(event, { deadlineMs = defaultDeadlineMs } = {}) {
-      if (!(deadlineMs > 0 && deadlineMs < 2 ** 31))
-        throw new AuditOptionError('deadlineMs', 'a number of milliseconds')
+    async recordDurably(event, { onFailure = 'closed', deadlineMs } = {}) {
+      const waitMs = deadlineMs ?? (onFailure === 'spool' ? spoolDeadlineMs : defaultDeadlineMs)
+      if (!(waitMs > 0 && waitMs < 2 ** 31)) throw new AuditOptionError('deadlineMs', 'a number of milliseconds')
+      if (onFailure === 'spool' && !spool) throw new AuditOptionError('onFailure', 'closed, for there is no spool')
       const row = rowOf(event)
-      await group.add(row, deadlineMs)
+      try {
+        await group.add(row, waitMs)
+      } catch (error) {
+        if (onFailure !== 'spool' || !spool || !isLater(error)) throw error
+        await spool.add(row).catch((cause: unknown) => {
+          throw new AuditNotDurableError(row.id, 'neither the database nor the spool took it', {
+            cause,
+            retryable: true,
+          })
+        })
+      }
       return row.id
     },
 
@@ -140,10 +171,17 @@ export function createAuditLog<Transaction>(options: AuditLogOptions<Transaction
     async close() {
       closed = true
       await group.close()
+      await replay?.stop()
+      await spool?.close()
       await Promise.all(feeds.map(feed => feed.stop()))
     },
   }
   return { ...log, activity: createActivity(log) }
+}
+
+/** Whether the event may be stored later. */
+function isLater(error: unknown): boolean {
+  return error instanceof AuditQueueFullError || (error instanceof AuditNotDurableError && error.retryable)
 }
 
 function distinct(sinks: readonly AuditSink[]): readonly AuditSink[] {

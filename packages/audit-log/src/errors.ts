@@ -76,10 +76,13 @@ export class AuditTransactionRequiredError extends AuditError {
 export class AuditNotDurableError extends AuditError {
   readonly code = 'AUDIT_NOT_DURABLE'
   readonly eventId: string
+  /** Whether the same event may be stored later: false where the database refused its content. */
+  readonly retryable: boolean
 
-  constructor(eventId: string, reason: string, options?: ErrorOptions) {
+  constructor(eventId: string, reason: string, options: ErrorOptions & { readonly retryable: boolean }) {
     super(`The audit event ${eventId} is not known to be stored: ${reason}.`, options)
     this.eventId = eventId
+    this.retryable = options.retryable
   }
 }
 

@@ -19,4 +19,5 @@ export {
 } from './errors.ts'
 export { createSanitize, type Sanitize, type SanitizeOptions } from './processing/sanitize.ts'
 export type { AuditSink, SinkPage, SinkReport } from './storage/audit-sink.ts'
+export type { SpoolOptions } from './storage/spool.ts'
 export type { AuditStore } from './storage/audit-store.ts'

@@ -51,7 +51,12 @@ export function groupCommit({ store, batchSize, maxWaiting }: GroupCommitOptions
         },
       }
       const timer = setTimeout(() => {
-        entry.settle(new AuditNotDurableError(row.id, `no answer within ${deadlineMs} ms`, { cause: entry.lastError }))
+        entry.settle(
+          new AuditNotDurableError(row.id, `no answer within ${deadlineMs} ms`, {
+            cause: entry.lastError,
+            retryable: true,
+          }),
+        )
       }, deadlineMs)
       waiting.add(entry)
       draining ??= drain()
@@ -84,7 +89,9 @@ export function groupCommit({ store, batchSize, maxWaiting }: GroupCommitOptions
       }
       const [first] = batch
       if (batch.length === 1 && first) {
-        first.settle(new AuditNotDurableError(first.row.id, 'the database refused it', { cause: error }))
+        first.settle(
+          new AuditNotDurableError(first.row.id, 'the database refused it', { cause: error, retryable: false }),
+        )
         return true
       }
       // One bad row must not take its neighbours along.
