@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, inject, test } from 'vitest'
 import { startMemcached } from '../support/memcached.ts'
 import { startRabbitMq, type RabbitMq } from '../support/rabbitmq.ts'
-import { eventually, people, startRegister, type Client, type Register } from '../support/register.ts'
+import { eventually } from '../support/eventually.ts'
+import { people, startRegister, type Client, type Register } from '../support/register.ts'
 import type { Service } from '../support/service.ts'
 
 let memcached: Service

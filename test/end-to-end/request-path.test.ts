@@ -1,17 +1,15 @@
 import { createHash } from 'node:crypto'
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
-import { clientOf, eventually, people, startRegister, type Client, type Register } from '../support/register.ts'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { eventually } from '../support/eventually.ts'
+import { sharedServices } from '../support/injected.ts'
+import { clientOf, people, startRegister, type Client, type Register } from '../support/register.ts'
 
 let register: Register
 let admin: Client
 let person: Awaited<ReturnType<typeof people>>['person']
 
 beforeAll(async () => {
-  register = await startRegister({
-    postgresUrl: inject('postgresUrl'),
-    memcachedServer: inject('memcachedServer'),
-    amqpUrl: inject('amqpUrl'),
-  })
+  register = await startRegister(sharedServices())
   ;({ admin, person } = await people(register))
 })
 afterAll(() => register.stop())

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { eventually } from '../support/register.ts'
+import { eventually } from '../support/eventually.ts'
 import { temporaryFolder } from '../support/service.ts'
 
 const run = promisify(execFile)

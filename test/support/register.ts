@@ -5,8 +5,8 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { eventually, Fatal } from './eventually.ts'
 import { startNginx, type Nginx } from './nginx.ts'
 import { createDatabase } from './postgres.ts'
 import { freePort, temporaryFolder } from './service.ts'
@@ -135,23 +135,6 @@ async function startProcess(
   return { port, child, log, url: `http://127.0.0.1:${port}` }
 }
 
-class Fatal extends Error {}
-
-/** Waits until the condition holds; an assertion that throws counts as not yet. */
-export async function eventually(condition: () => unknown, what: string, timeoutMs = 30_000): Promise<void> {
-  let last: unknown
-  for (const end = Date.now() + timeoutMs; Date.now() < end; await sleep(20)) {
-    try {
-      if ((await condition()) !== false) return
-      last = undefined
-    } catch (error) {
-      if (error instanceof Fatal) throw error
-      last = error
-    }
-  }
-  throw new Error(`waited ${timeoutMs} ms for ${what}`, { cause: last })
-}
-
 export interface Answer<T> {
   readonly status: number
   readonly headers: Response['headers']
@@ -173,7 +156,8 @@ export interface Client {
 
 export function clientOf(address: string, options: { ca?: string; token?: string | undefined } = {}): Client {
   const { ca, token } = options
-  const dispatcher = new Agent({ connections: 64, ...(ca !== undefined && { connect: { ca } }) })
+  // undici fails requests under way when nginx ends an HTTP/2 connection after its thousandth request, as it may.
+  const dispatcher = new Agent({ connections: 64, allowH2: false, ...(ca !== undefined && { connect: { ca } }) })
   return {
     token,
     at: other => clientOf(other, options),

@@ -8,7 +8,7 @@ import createKnex from 'knex'
 import { randomUUID } from 'node:crypto'
 import { describe, expect, inject, test } from 'vitest'
 import { createDatabase } from '../../support/postgres.ts'
-import { eventually } from '../../support/register.ts'
+import { eventually } from '../../support/eventually.ts'
 
 describe.each([
   ['memory', () => memoryTransport()],
