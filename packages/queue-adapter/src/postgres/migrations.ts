@@ -21,6 +21,18 @@ const list: readonly { readonly name: string; readonly up: string; readonly down
       ) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000)`,
     down: 'drop table queue_outbox',
   },
+  {
+    name: '002_queue_inbox',
+    up: `
+      create table queue_inbox (
+        consumer text not null,
+        message_id text not null,
+        handled_at timestamptz not null default now(),
+        primary key (consumer, message_id)
+      );
+      create index queue_inbox_handled_at on queue_inbox using brin (handled_at)`,
+    down: 'drop table queue_inbox',
+  },
 ]
 
 /**

@@ -14,7 +14,7 @@ export function testDatabase(): { readonly knex: Knex; readonly url: string } {
     await knex.schema.createTable('business', table => table.integer('n'))
   })
   beforeEach(async () => {
-    await knex?.raw('truncate business, queue_outbox')
+    await knex?.raw('truncate business, queue_outbox, queue_inbox')
   })
   afterAll(async () => {
     await knex?.destroy()
