@@ -185,6 +185,7 @@ export class Connection extends Server {
   readonly #checkDeadline = (): void => {
     // What has arrived while the event loop was busy is read before anybody is called late.
     setImmediate(() => {
+      clearTimeout(this.#timer)
       this.#timer = undefined
       const [oldest] = this.#requests.values()
       if (!oldest) return

@@ -8,6 +8,7 @@ import { createCaches, createSessions, type Caches } from '../../src/index.ts'
 import { memcachedStore, type MemcachedStore } from '../../src/memcached/index.ts'
 import { migrations, postgresSessionStore } from '../../src/postgres/index.ts'
 import { startFaultProxy, type FaultProxy } from '../fault-proxy.ts'
+import { checkAgainstMap } from '../cache-model.ts'
 import { checkFreshness } from '../freshness.ts'
 import { eventsOf } from '../support.ts'
 
@@ -177,6 +178,21 @@ test('no process reads what was invalidated before, through Memcached', async ()
     [1, 2, 3].map(() => connect().caches),
     150,
   )
+})
+
+test('whatever processes do one after the other, the cache in Memcached answers as a map would', async () => {
+  const second = await startMemcached()
+  const servers = [`127.0.0.1:${server.port}`, `127.0.0.1:${second.port}`]
+  const processes = [1, 2, 3].map(() => memcachedStore({ servers, timeoutMs: 5000 }))
+  await checkAgainstMap(
+    processes.map(store => {
+      const caches = createCaches({ store, prefix: 'app', schemaVersion: 1 })
+      opened.push(caches)
+      return caches.namespace<number | null>('n')
+    }),
+    60,
+  )
+  await second.stop()
 })
 
 describe('sessions through Memcached', () => {
