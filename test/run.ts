@@ -21,7 +21,7 @@ const filters = args.filter(argument => argument !== '--long')
 async function main(): Promise<number> {
   installServers()
   console.log('building the packages and the server')
-  const built = await run('pnpm', ['run', 'build:js'])
+  const built = await run('pnpm', ['run', 'build'])
   if (built !== 0) return built
 
   const folder = mkdtempSync(join(tmpdir(), 'countersign-test-'))

@@ -79,6 +79,17 @@ test('SIGTERM of one process behind nginx under load loses no request', async ()
     await eventually(() => child.exitCode !== null, 'the orderly end')
     expect(child.exitCode).toBe(0)
     await register.restartApp(index)
+    // nginx comes back to a server that refused it after `fail_timeout`; only then may the other one go.
+    const seen = register.nginx.accessLog().length
+    const upstream = `127.0.0.1:${register.apps[index].port}`
+    await eventually(
+      () =>
+        register.nginx
+          .accessLog()
+          .slice(seen)
+          .some(line => line.upstream === upstream),
+      'its return',
+    )
   }
   going = false
   await Promise.all(clients)

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -12,6 +13,8 @@ export interface Nginx {
   readonly url: string
   readonly plainUrl: string
   readonly ca: string
+  /** What it wrote of each request so far. */
+  accessLog(): { upstream: string; status: number }[]
   stop(): Promise<void>
 }
 
@@ -24,6 +27,7 @@ export async function startNginx(upstreamPorts: readonly number[]): Promise<Ngin
   const plainPort = await freePort()
   const certificate = join(folder.path, 'certificate.pem')
   const key = join(folder.path, 'key.pem')
+  const accessLog = join(folder.path, 'access.log')
   await run('openssl', [
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
     ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', certificate],
@@ -39,7 +43,7 @@ export async function startNginx(upstreamPorts: readonly number[]): Promise<Ngin
       '  keepalive_timeout 5s;',
       '}',
     ].join('\n'),
-    'access-log.conf': `access_log ${join(folder.path, 'access.log')} json;`,
+    'access-log.conf': `access_log ${accessLog} json;`,
     'limits.conf': [
       'limit_req_zone $binary_remote_addr zone=client:1m rate=100000r/s;',
       'limit_req_zone $binary_remote_addr zone=sign_in:1m rate=10r/s;',
@@ -62,6 +66,10 @@ export async function startNginx(upstreamPorts: readonly number[]): Promise<Ngin
     url: `https://localhost:${port}`,
     plainUrl: `http://localhost:${plainPort}`,
     ca: await readFile(certificate, 'utf8'),
+    accessLog: () => {
+      const lines = readFileSync(accessLog, 'utf8').split('\n').filter(Boolean)
+      return lines.map(line => JSON.parse(line) as { upstream: string; status: number })
+    },
     stop: async () => {
       await service.stop()
       await folder.remove()
