@@ -1,6 +1,6 @@
 import { build } from 'esbuild'
 import { execFile } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import ts from 'typescript'
@@ -64,6 +64,16 @@ test('every setting of the server stands in the deployment guide, and no other',
   const [table = ''] = section.split('\n## ')
   expect(settings.length).toBeGreaterThan(10)
   expect([...table.matchAll(/^\| `([A-Z_]+)`/gm)].map(([, name]) => name).sort()).toEqual(settings.sort())
+})
+
+test('every file that a page names exists', () => {
+  const pages = globSync('docs/**/*.md', { cwd: root, exclude: ['docs/site'] })
+  expect(pages.length).toBeGreaterThan(10)
+  const missing = pages.flatMap(page => {
+    const named = readFileSync(join(root, page), 'utf8').matchAll(/`((?:packages|examples|test|nginx|docs)\/[^`\s]*)`/g)
+    return [...named].map(([, path = '']) => path).filter(path => globSync(path, { cwd: root }).length === 0)
+  })
+  expect(missing).toEqual([])
 })
 
 interface Result {
