@@ -51,6 +51,9 @@ const inProfile = (profile: string): [string, Service][] =>
   all.filter(([, { profiles }]) => profiles?.includes(profile))
 const production = inProfile('prod')
 
+/** The longest time that a stopping server waits for requests being answered, and for handlers of tasks. */
+const [answeringSeconds, tasksSeconds] = [30, 10]
+
 function seconds(duration = ''): number {
   const [, number = '', unit = ''] = /^(\d+)(s|m)$/.exec(duration) ?? []
   return Number(number) * (unit === 'm' ? 60 : 1)
@@ -181,7 +184,9 @@ describe('in production', () => {
         trustProxy: true,
         runWorker: false,
       })
-      expect(seconds(compose.services['app-1']?.stop_grace_period)).toBeGreaterThan(config.drainMs / 1000 + 25)
+      expect(seconds(compose.services['app-1']?.stop_grace_period)).toBeGreaterThan(
+        config.drainMs / 1000 + answeringSeconds + tasksSeconds,
+      )
     } finally {
       rmSync(folder, { recursive: true })
     }
