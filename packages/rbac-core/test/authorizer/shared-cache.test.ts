@@ -88,6 +88,18 @@ test('a record older than a change that the feed told of is refused, though the 
   expect((await world.authorizer.accessFor('u1')).can('document:update')).toBe(false)
 })
 
+test('a refused record is taken out, so that the next process shares a new one', async () => {
+  const memory = memoryStore()
+  const cache = chaosCache()
+  await process({ memory, cache }).authorizer.accessFor('u1')
+  const token = memory.setSubject('u1', ['viewer'])
+  await process({ memory, cache }).authorizer.accessFor('u1', { atLeast: token })
+  await process({ memory, cache }).authorizer.accessFor('u1')
+  const last = process({ memory, cache })
+  expect((await last.authorizer.accessFor('u1')).can('document:update')).toBe(false)
+  expect(last.store.asked.subject).toBe(0)
+})
+
 test('a changed role refuses all shared records, since names in them may mean something else', async () => {
   const memory = memoryStore()
   const cache = chaosCache()
