@@ -96,6 +96,12 @@ test('the builder is sent what it needs and nothing else', () => {
   expect(ignored.join()).not.toMatch(/!\.git|!\.env/)
 })
 
+test('development in a container runs what `pnpm dev` runs', () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { dev: string } }
+  const dev = stages.find(({ name }) => name === 'dev')
+  expect(JSON.parse(valuesOf(dev, 'CMD')[0] ?? '')).toEqual(scripts.dev.split(' '))
+})
+
 test('the workspace is built with the pnpm that the repository names', () => {
   const { packageManager } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { packageManager: string }
   const workspace = stages.find(({ name }) => name === 'workspace')
