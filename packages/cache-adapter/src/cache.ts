@@ -107,7 +107,6 @@ export class NamespaceCache<V> implements Cache<V> {
     try {
       await this.#store(at, encoded, plan, start)
       this.#near?.void()
-      realm.invalidations.settled(at)
     } catch (error) {
       if (error instanceof CacheClosedError) throw error
       if (error instanceof CacheValueTooLargeError) {
@@ -115,7 +114,7 @@ export class NamespaceCache<V> implements Cache<V> {
         throw error
       }
       realm.recorder.failed(at, 'set', error)
-      // Whatever is stored is older than what was just set.
+      // What is stored is older than what was just set, or may still become so: it is not known what has arrived.
       realm.invalidations.postpone(at)
     }
   }
@@ -201,7 +200,8 @@ export class NamespaceCache<V> implements Cache<V> {
   #joinable(at: string, found: Found): Flight | undefined {
     const flight = this.#realm.flights.find(at)
     if (!flight?.loading || found.state === 'unavailable') return flight
-    return found.state === 'leased' && found.leaseId === flight.leaseId ? flight : undefined
+    const leaseId = found.state === 'leased' ? found.leaseId : found.state === 'stale' ? found.entry.leaseId : 0
+    return leaseId === flight.leaseId ? flight : undefined
   }
 
   #start(at: string, plan: Plan, run: (flight: Flight) => Promise<EncodedValue | undefined>): Flight {
@@ -222,7 +222,7 @@ export class NamespaceCache<V> implements Cache<V> {
     realm.recorder.stale(at)
     const leased = found.entry.leaseUntil > realm.clock.now()
     const flight =
-      realm.flights.find(at) ??
+      this.#joinable(at, found) ??
       (leased ? undefined : this.#start(at, plan, started => refresh(realm, started, plan, found, load)))
     if (!flight || plan.softTimeoutMs === 0) return found.value
     let timer: NodeJS.Timeout | undefined

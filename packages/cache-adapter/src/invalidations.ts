@@ -8,10 +8,14 @@ const maxPending = 10_000
 /**
  * Deletes entries and versions. What cannot be deleted now, because its server does not answer, is remembered: this
  * process does not read it until the deletion has succeeded, and tries again every second.
+ *
+ * It must succeed twice. A write whose time ran out may still lie in the buffers of a server that stood still, and be
+ * carried out after the first deletion; it cannot outlast a whole second of work.
  */
 export class Invalidations {
   readonly #store: CacheStore
-  readonly #pending = new Set<string>()
+  /** The keys to delete, and how often. */
+  readonly #pending = new Map<string, number>()
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
@@ -23,7 +27,6 @@ export class Invalidations {
   async delete(key: string): Promise<void> {
     try {
       await this.#store.delete(key)
-      this.#pending.delete(key)
     } catch (error) {
       if (error instanceof CacheClosedError) throw error
       publish('error', () => ({ namespace: '', key, operation: 'delete', error }))
@@ -33,13 +36,13 @@ export class Invalidations {
 
   /** Remembers that whatever is stored under the key is outdated. */
   postpone(key: string): void {
-    const [oldest] = this.#pending
+    const [oldest] = this.#pending.keys()
     if (this.#pending.size >= maxPending && oldest !== undefined) {
       this.#pending.delete(oldest)
       const error = new Error(`more than ${maxPending} deletions are pending: this one is given up`)
       publish('error', () => ({ namespace: '', key: oldest, operation: 'delete', error }))
     }
-    this.#pending.add(key)
+    this.#pending.set(key, 2)
     if (!this.#timer) this.#schedule()
   }
 
@@ -53,11 +56,6 @@ export class Invalidations {
     return keys.some(key => this.#pending.has(key))
   }
 
-  /** A newer value has been stored. */
-  settled(key: string): void {
-    this.#pending.delete(key)
-  }
-
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)
@@ -67,7 +65,7 @@ export class Invalidations {
     if (this.#closed) return
     this.#timer = setTimeout(() => {
       this.#retry().catch((error: unknown) => {
-        const [key = ''] = this.#pending
+        const [key = ''] = this.#pending.keys()
         publish('error', () => ({ namespace: '', key, operation: 'delete', error }))
         this.#schedule()
       })
@@ -75,10 +73,18 @@ export class Invalidations {
   }
 
   async #retry(): Promise<void> {
-    for (const key of [...this.#pending]) {
-      await this.#store.delete(key)
-      this.#pending.delete(key)
+    let failure: unknown
+    for (const [key, times] of [...this.#pending]) {
+      try {
+        await this.#store.delete(key)
+        if (times > 1) this.#pending.set(key, times - 1)
+        else this.#pending.delete(key)
+      } catch (error) {
+        // One server that is still away does not hold up the deletions on the others.
+        failure = error
+      }
     }
+    if (failure !== undefined) throw failure as Error
     this.#timer = undefined
     if (this.#pending.size > 0) this.#schedule()
   }

@@ -11,7 +11,7 @@ export function checkName(field: string, value: unknown): string {
   throw new InvalidCacheInputError(field, 'must be 1 to 64 characters of A-Z a-z 0-9 _ . -')
 }
 
-/** Makes the start of a namespace's keys. A `family` starts with ~, which no name of an application can hold. */
+/** Makes the start of a namespace's keys. */
 export function keyBase(prefix: string, schemaVersion: number, namespace: string): string {
   return `${prefix}:${schemaVersion}:${namespace}:`
 }

@@ -220,6 +220,22 @@ describe('grace', () => {
     await vi.waitUntil(async () => (await cache.get('k')) === 3)
   })
 
+  test('a refresh that another process has overtaken is not waited for', async () => {
+    const { caches, another, advance } = setUp()
+    const cache = caches.namespace<number>('n')
+    const elsewhere = another().namespace<number>('n')
+    await cache.getOrLoad('k', () => 1, options)
+    advance(1000)
+    const old = gate<number>()
+    expect(await cache.getOrLoad('k', () => old.promise, options)).toBe(1)
+    await setImmediate()
+    await elsewhere.set('k', 10, options)
+    advance(1000)
+    const call = cache.getOrLoad('k', () => 11, { ...options, softTimeoutMs: 5000 })
+    old.open(2)
+    expect(await call).toBe(11)
+  })
+
   test('what was invalidated is not served stale', async () => {
     const { caches, advance } = setUp()
     const cache = caches.namespace<number>('n')
@@ -370,7 +386,33 @@ describe('when the store fails', () => {
     expect(await cache.getOrLoad('k', () => 2, { tags: ['t'] })).toBe(2)
     const elsewhere = another().namespace<number>('n')
     await vi.waitUntil(async () => (await elsewhere.get('k')) === undefined, { timeout: 3000 })
-    expect(await cache.getOrLoad('k', () => 3, { tags: ['t'] })).toBe(3)
-    expect(await cache.get('k')).toBe(3)
+    const stored = async (): Promise<boolean> => {
+      expect(await cache.getOrLoad('k', () => 3, { tags: ['t'] })).toBe(3)
+      return (await elsewhere.get('k')) === 3
+    }
+    await vi.waitUntil(stored, { timeout: 5000 })
+  })
+
+  test('a deletion that still fails does not hold up the others', async () => {
+    const memory = memoryStore()
+    let broken = ['app:1:n:k:a', 'app:1:n:k:b']
+    const store = {
+      ...memory,
+      delete: async (key: string) => {
+        if (broken.includes(key)) throw new Error('its server is down')
+        return memory.delete(key)
+      },
+    }
+    const { caches, another } = setUp({ store })
+    const cache = caches.namespace<number>('n')
+    for (const key of ['a', 'b']) {
+      await cache.set(key, 1)
+      await cache.delete(key)
+    }
+    broken = ['app:1:n:k:a']
+    const elsewhere = another().namespace<number>('n')
+    await vi.waitUntil(async () => (await elsewhere.get('b')) === undefined, { timeout: 3000 })
+    expect(await elsewhere.get('a')).toBe(1)
+    expect(await cache.get('a')).toBeUndefined()
   })
 })
