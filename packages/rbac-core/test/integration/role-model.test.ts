@@ -95,3 +95,53 @@ test('any sequence of operations leaves what the model says, or fails as it says
     { numRuns: 40 },
   )
 })
+
+test('administrators who work at the same time, in transactions of several steps, break no rule and never deadlock', async () => {
+  const admin = createRoleAdmin<string>({ knex, permissions })
+  const known = new Set(['ROLE_EXISTS', 'UNKNOWN_ROLE', 'ROLE_CYCLE', 'SEPARATION_OF_DUTY', 'INVALID_DEFINITION'])
+  const steps = fc.array(operation, { minLength: 1, maxLength: 4 })
+  await fc.assert(
+    fc.asyncProperty(fc.array(steps, { minLength: 4, maxLength: 12 }), async transactions => {
+      await knex.raw('truncate users, roles, permissions, separation_rules cascade')
+      await syncCatalog(knex, permissions)
+      const users = [await insertUser(knex), await insertUser(knex)]
+      for (const name of ['a', 'b', 'c', 'd']) await admin.createRole({ name, permissions: [] })
+      await admin.addSeparationRule({ name: 'r1', kind: 'static', roles: ['a', 'b'], atMost: 1 })
+      const codes = await Promise.all(
+        transactions.map((operations, number) =>
+          knex.transaction(async transaction => {
+            const failed: unknown[] = []
+            // The order in which an administration page writes: the user's row, then the roles.
+            await transaction('users')
+              .where({ id: users[number % 2] })
+              .update({ last_login: new Date() })
+            for (const next of operations) {
+              await next.run(admin, users, transaction).catch((error: unknown) => failed.push(error))
+            }
+            return failed
+          }),
+        ),
+      )
+      for (const error of codes.flat()) expect(known).toContain((error as { code?: string }).code)
+      expect(model.faultOf(await storedState(users))).toBeUndefined()
+    }),
+    { numRuns: 25 },
+  )
+})
+
+async function storedState(users: readonly string[]): Promise<model.State> {
+  const store = objectionGrantStore({ knex })
+  const { roles, separationOfDuty } = await store.loadPolicy()
+  const admin = createRoleAdmin<string>({ knex, permissions })
+  const assignments = await Promise.all(users.map(id => admin.rolesOf(id)))
+  return {
+    roles: new Map(
+      roles.map(({ name, permissions, inherits, isActive }) => [
+        name,
+        { permissions: new Set(permissions), inherits: new Set(inherits), isActive },
+      ]),
+    ),
+    rules: new Map(separationOfDuty.map(({ name, roles, atMost }) => [name, { roles: [...roles], atMost }])),
+    assignments: assignments.map(held => held.map(one => ({ role: one.role, scope: one.scope ?? undefined }))),
+  }
+}

@@ -1,3 +1,4 @@
+import type { Knex } from 'knex'
 import type { RoleAdmin } from '../../src/objection/index.ts'
 
 /** Roles, assignments and static rules in plain collections, by the book. */
@@ -15,7 +16,7 @@ export interface Operation {
   readonly needs: readonly string[]
   /** Changes the state, or returns the code it is refused with. */
   apply(state: State): string | undefined
-  run(admin: RoleAdmin, users: readonly string[]): Promise<unknown>
+  run(admin: RoleAdmin, users: readonly string[], transaction?: Knex.Transaction): Promise<unknown>
 }
 
 /** Returns the state after the operation, or the code it fails with. */
@@ -32,7 +33,8 @@ function inheritedBy({ roles }: State, name: string, seen = new Set<string>()): 
   return seen
 }
 
-function faultOf(state: State): string | undefined {
+/** Returns the code of the first rule that the state breaks. */
+export function faultOf(state: State): string | undefined {
   for (const name of state.roles.keys()) if (inheritedBy(state, name).has(name)) return 'ROLE_CYCLE'
   for (const assigned of state.assignments) {
     const held = new Set(assigned.flatMap(({ role }) => [role, ...inheritedBy(state, role)]))
@@ -54,7 +56,7 @@ export const create = (name: string, permissions: string[], inherits: string[]):
     roles.set(name, { permissions: new Set(permissions), inherits: new Set(inherits), isActive: true })
     return noError
   },
-  run: admin => admin.createRole({ name, permissions, inherits }),
+  run: (admin, _users, transaction) => admin.createRole({ name, permissions, inherits }, { transaction }),
 })
 
 export const rename = (from: string, to: string): Operation => ({
@@ -71,7 +73,7 @@ export const rename = (from: string, to: string): Operation => ({
     for (const assignment of assignments.flat()) assignment.role = renamed(assignment.role)
     return noError
   },
-  run: admin => admin.renameRole(from, to),
+  run: (admin, _users, transaction) => admin.renameRole(from, to, { transaction }),
 })
 
 export const remove = (name: string): Operation => ({
@@ -84,7 +86,7 @@ export const remove = (name: string): Operation => ({
     assignments.forEach((held, user) => (assignments[user] = held.filter(({ role }) => role !== name)))
     return noError
   },
-  run: admin => admin.deleteRole(name),
+  run: (admin, _users, transaction) => admin.deleteRole(name, { transaction }),
 })
 
 export const clone = (from: string, to: string): Operation => ({
@@ -95,7 +97,7 @@ export const clone = (from: string, to: string): Operation => ({
     roles.set(to, { ...structuredClone(roles.get(from)!), isActive: true })
     return noError
   },
-  run: admin => admin.cloneRole(from, to),
+  run: (admin, _users, transaction) => admin.cloneRole(from, to, { transaction }),
 })
 
 export const grant = (name: string, permissions: string[]): Operation => ({
@@ -105,7 +107,7 @@ export const grant = (name: string, permissions: string[]): Operation => ({
     for (const permission of permissions) roles.get(name)?.permissions.add(permission)
     return noError
   },
-  run: admin => admin.grant(name, permissions),
+  run: (admin, _users, transaction) => admin.grant(name, permissions, { transaction }),
 })
 
 export const revoke = (name: string, permissions: string[]): Operation => ({
@@ -115,7 +117,7 @@ export const revoke = (name: string, permissions: string[]): Operation => ({
     for (const permission of permissions) roles.get(name)?.permissions.delete(permission)
     return noError
   },
-  run: admin => admin.revoke(name, permissions),
+  run: (admin, _users, transaction) => admin.revoke(name, permissions, { transaction }),
 })
 
 export const inherit = (name: string, inherits: string[]): Operation => ({
@@ -125,7 +127,7 @@ export const inherit = (name: string, inherits: string[]): Operation => ({
     roles.get(name)!.inherits = new Set(inherits)
     return noError
   },
-  run: admin => admin.setInherits(name, inherits),
+  run: (admin, _users, transaction) => admin.setInherits(name, inherits, { transaction }),
 })
 
 export const activate = (name: string, isActive: boolean): Operation => ({
@@ -135,7 +137,8 @@ export const activate = (name: string, isActive: boolean): Operation => ({
     roles.get(name)!.isActive = isActive
     return noError
   },
-  run: admin => (isActive ? admin.activateRole(name) : admin.deactivateRole(name)),
+  run: (admin, _users, transaction) =>
+    isActive ? admin.activateRole(name, { transaction }) : admin.deactivateRole(name, { transaction }),
 })
 
 export const assign = (user: number, name: string, scope: string | undefined): Operation => ({
@@ -146,7 +149,7 @@ export const assign = (user: number, name: string, scope: string | undefined): O
     if (!held.some(one => one.role === name && one.scope === scope)) held.push({ role: name, scope })
     return noError
   },
-  run: (admin, users) => admin.assign(users[user]!, name, { scope }),
+  run: (admin, users, transaction) => admin.assign(users[user]!, name, { scope, transaction }),
 })
 
 export const unassign = (user: number, name: string, scope: string | undefined): Operation => ({
@@ -156,7 +159,7 @@ export const unassign = (user: number, name: string, scope: string | undefined):
     assignments[user] = assignments[user]!.filter(one => one.role !== name || one.scope !== scope)
     return noError
   },
-  run: (admin, users) => admin.unassign(users[user]!, name, { scope }),
+  run: (admin, users, transaction) => admin.unassign(users[user]!, name, { scope, transaction }),
 })
 
 export const addRule = (name: string, roles: string[]): Operation => ({
@@ -168,7 +171,8 @@ export const addRule = (name: string, roles: string[]): Operation => ({
     state.rules.set(name, { roles, atMost: roles.length - 1 })
     return noError
   },
-  run: admin => admin.addSeparationRule({ name, kind: 'static', roles, atMost: roles.length - 1 }),
+  run: (admin, _users, transaction) =>
+    admin.addSeparationRule({ name, kind: 'static', roles, atMost: roles.length - 1 }, { transaction }),
 })
 
 export const removeRule = (name: string): Operation => ({
@@ -178,5 +182,5 @@ export const removeRule = (name: string): Operation => ({
     rules.delete(name)
     return noError
   },
-  run: admin => admin.removeSeparationRule(name),
+  run: (admin, _users, transaction) => admin.removeSeparationRule(name, { transaction }),
 })
