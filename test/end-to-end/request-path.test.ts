@@ -104,6 +104,14 @@ describe('a change', () => {
     expect(last).toMatchObject({ old_values: { title: 'Final' }, new_values: null })
   })
 
+  test('with a text that no database keeps is refused, not failed', async () => {
+    const { client } = await person('author')
+    for (const title of ['a\0b', 'a\ud800b']) {
+      const answer = await client.request('POST', '/api/v1/documents', { title, body: '' })
+      expect(answer).toMatchObject({ status: 422, body: { errors: [{ field: 'title' }] } })
+    }
+  })
+
   test('that is not valid changes nothing and names the fields', async () => {
     const { client } = await person('author')
     const answer = await client.request('POST', '/api/v1/documents', { title: '', status: 'published' })

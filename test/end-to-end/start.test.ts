@@ -86,7 +86,7 @@ test('the start command prints a sign-in and lines that work when pasted; Ctrl-C
   const second = start()
   await ready(second)
   console.info(`second start: ${Math.round(performance.now() - since)} ms`)
-  expect(second.output()).toContain('the password printed at the first start')
+  expect(second.output()).toContain('the password of the first start')
   const password = /PASSWORD='([^']+)'/.exec(first.output())?.[1]
   const again = lines
     .map(line => line.replace(/127\.0\.0\.1:\d+/g, /127\.0\.0\.1:\d+/.exec(second.output())?.[0] ?? ''))

@@ -27,7 +27,9 @@ export function problems(log: Logger): Middleware {
     try {
       await next()
       if (isEmpty(ctx) && ctx.status === 404) throw new Problem(404, 'NOT_FOUND', 'There is nothing here')
-      if (isEmpty(ctx) && ctx.status === 405) throw new Problem(405, 'METHOD_NOT_ALLOWED', 'Not by this method')
+      if (isEmpty(ctx) && (ctx.status === 405 || ctx.status === 501)) {
+        throw new Problem(ctx.status, 'METHOD_NOT_ALLOWED', 'Not by this method')
+      }
     } catch (error) {
       const problem = error instanceof Problem ? error : concealed(error)
       if (problem.status >= 500) log.error({ err: error, method: ctx.method, path: ctx.path }, 'request failed')

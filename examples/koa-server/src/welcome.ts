@@ -4,9 +4,11 @@ import type { System } from './system.ts'
 export function welcome({ config, firstAdministrator }: System, address: string): string {
   const password = firstAdministrator?.password
   const signIn =
-    password === undefined
-      ? 'admin, with the password printed at the first start'
-      : `admin, password ${password}   (printed this once; it is not kept)`
+    password !== undefined
+      ? `admin, password ${password}   (printed this once; it is not kept)`
+      : firstAdministrator
+        ? 'admin, with the password of ADMIN_PASSWORD'
+        : 'admin, with the password of the first start'
   return `
   The document register is at ${address}
   Sign in as ${signIn}

@@ -8,12 +8,12 @@ import { Problem } from '../problem.ts'
 import { sessionOf } from '../session.ts'
 import type { System } from '../system.ts'
 import { announceChange, type DocumentChange } from '../tasks.ts'
-import { reader } from '../validation.ts'
+import { reader, text } from '../validation.ts'
 
 const { requirePermission } = koaGuards(permissions)
 
-const title = { type: 'string', minLength: 1, maxLength: 200 } as const
-const body = { type: 'string', maxLength: 100_000 } as const
+const title = text(1, 200)
+const body = text(0, 100_000)
 
 const readNew = reader<{ title: string; body: string }>({
   type: 'object',
@@ -27,7 +27,11 @@ const readPatch = reader<{ title?: string; body?: string }>({
   minProperties: 1,
   additionalProperties: false,
 })
-const readId = reader<string>({ type: 'string', format: 'uuid' })
+const readParams = reader<{ id: string }>({
+  type: 'object',
+  properties: { id: { type: 'string', format: 'uuid' } },
+  required: ['id'],
+})
 const readPage = reader<{ limit: number; before?: string }>({
   type: 'object',
   properties: {
@@ -52,7 +56,7 @@ export function documentRoutes({ knex, outbox }: System): Router {
   })
 
   router.get('/:id', requirePermission('document:read'), async ctx => {
-    ctx.body = await find(knex, ctx.params.id)
+    ctx.body = await find(knex, ctx.params)
   })
 
   router.post('/', requirePermission('document:create'), async ctx => {
@@ -71,7 +75,7 @@ export function documentRoutes({ knex, outbox }: System): Router {
   router.patch('/:id', requirePermission('document:update'), async ctx => {
     const input = readPatch(ctx.request.body)
     ctx.body = await knex.transaction(async transaction => {
-      const document = await find(transaction, ctx.params.id, 'for update')
+      const document = await find(transaction, ctx.params, 'for update')
       if (document.status === 'published') throw new Problem(409, 'PUBLISHED', 'A published document does not change')
       const changed = await document
         .$query(transaction)
@@ -84,7 +88,7 @@ export function documentRoutes({ knex, outbox }: System): Router {
 
   router.delete('/:id', requirePermission('document:delete'), async ctx => {
     await knex.transaction(async transaction => {
-      const document = await find(transaction, ctx.params.id, 'for update')
+      const document = await find(transaction, ctx.params, 'for update')
       await document.$query(transaction).delete()
       await announce(transaction, document.id, 'deleted')
     })
@@ -94,7 +98,7 @@ export function documentRoutes({ knex, outbox }: System): Router {
   router.post('/:id/publish', requirePermission('document:publish'), async ctx => {
     const { userId } = sessionOf(ctx)
     ctx.body = await knex.transaction(async transaction => {
-      const document = await find(transaction, ctx.params.id, 'for update')
+      const document = await find(transaction, ctx.params, 'for update')
       if (document.author_id === userId)
         throw new Problem(403, 'FOUR_EYES', 'Somebody else has to publish what you wrote')
       if (document.status === 'published') throw new Problem(409, 'PUBLISHED', 'The document is published already')
@@ -118,8 +122,8 @@ export function documentRoutes({ knex, outbox }: System): Router {
   return router
 }
 
-async function find(knex: Knex, id: unknown, lock?: 'for update'): Promise<Document> {
-  const query = Document.query(knex).findById(readId(id))
+async function find(knex: Knex, params: unknown, lock?: 'for update'): Promise<Document> {
+  const query = Document.query(knex).findById(readParams(params).id)
   const document = await (lock ? query.forUpdate() : query)
   if (!document) throw new Problem(404, 'NOT_FOUND', 'There is no such document')
   return document

@@ -3,13 +3,13 @@ import { verifyPassword } from '../password.ts'
 import { Problem } from '../problem.ts'
 import { sessionOf } from '../session.ts'
 import type { System } from '../system.ts'
-import { reader } from '../validation.ts'
+import { reader, text } from '../validation.ts'
 
 const readCredentials = reader<{ username: string; password: string }>({
   type: 'object',
   properties: {
-    username: { type: 'string', minLength: 1, maxLength: 150 },
-    password: { type: 'string', minLength: 1, maxLength: 200 },
+    username: text(1, 150),
+    password: text(1, 200),
   },
   required: ['username', 'password'],
   additionalProperties: false,

@@ -6,7 +6,7 @@ import { permissions } from '../permissions.ts'
 import { Problem } from '../problem.ts'
 import { sessionOf } from '../session.ts'
 import type { System } from '../system.ts'
-import { reader } from '../validation.ts'
+import { reader, text } from '../validation.ts'
 
 const { requirePermission } = koaGuards(permissions)
 
@@ -15,13 +15,16 @@ const readNew = reader<{ username: string; email: string; password: string }>({
   properties: {
     username: { type: 'string', pattern: '^[A-Za-z0-9_.-]{1,150}$' },
     email: { type: 'string', format: 'email', maxLength: 254 },
-    password: { type: 'string', minLength: 15, maxLength: 200 },
+    password: text(15, 200),
   },
   required: ['username', 'email', 'password'],
   additionalProperties: false,
 })
-const readId = reader<string>({ type: 'string', format: 'uuid' })
-const readRole = reader<string>({ type: 'string', minLength: 1, maxLength: 150 })
+const readAssignment = reader<{ id: string; role: string }>({
+  type: 'object',
+  properties: { id: { type: 'string', format: 'uuid' }, role: text(1, 150) },
+  required: ['id', 'role'],
+})
 
 const visible = ['id', 'username', 'email', 'is_active', 'date_joined']
 
@@ -43,13 +46,14 @@ export function userRoutes({ knex, roles }: System): Router {
   })
 
   router.put('/:id/roles/:role', requirePermission('user:manage'), async ctx => {
-    const grantedBy = sessionOf(ctx).userId
-    await explained(roles.assign(readId(ctx.params.id), readRole(ctx.params.role), { grantedBy }))
+    const { id, role } = readAssignment(ctx.params)
+    await explained(roles.assign(id, role, { grantedBy: sessionOf(ctx).userId }))
     ctx.status = 204
   })
 
   router.delete('/:id/roles/:role', requirePermission('user:manage'), async ctx => {
-    await explained(roles.unassign(readId(ctx.params.id), readRole(ctx.params.role)))
+    const { id, role } = readAssignment(ctx.params)
+    await explained(roles.unassign(id, role))
     ctx.status = 204
   })
 
