@@ -2,9 +2,10 @@
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { extname, join, normalize } from 'node:path'
+import { extname, join, normalize, resolve } from 'node:path'
 
-const site = join(import.meta.dirname, 'site')
+/** The folder to show. @defaultValue `docs/site` */
+const site = resolve(process.argv[2] ?? join(import.meta.dirname, 'site'))
 const types: Record<string, string> = {
   '.css': 'text/css',
   '.html': 'text/html; charset=utf-8',

@@ -7,6 +7,7 @@ const needed = [
   { program: '/usr/lib/rabbitmq/bin/rabbitmq-server', package: 'rabbitmq-server' },
   { program: '/usr/sbin/nginx', package: 'nginx' },
   { program: '/usr/bin/openssl', package: 'openssl' },
+  { program: '/usr/bin/chromium', package: 'chromium' },
 ]
 
 /**
