@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { eventually } from '../support/eventually.ts'
 import { temporaryFolder } from '../support/service.ts'
 
@@ -145,5 +145,23 @@ describe('a wrong setting', () => {
     await eventually(() => hasEnded(wrong.child), 'the end')
     expect(wrong.child.exitCode).toBe(1)
     expect(wrong.errors().trim()).toMatch(/^DATABASE_URL: expected a PostgreSQL that answers; got ECONNREFUSED$/)
+  })
+
+  test('a broker that refuses us is named, and one that is down is waited for', async () => {
+    const amqp = new URL(inject('amqpUrl'))
+    amqp.password = 'hunter2'
+    const refused = start({ AMQP_URL: amqp.href })
+    await eventually(() => hasEnded(refused.child), 'the end')
+    expect(refused.child.exitCode).toBe(1)
+    expect(refused.errors().trim()).toBe(
+      'AMQP_URL: expected a user, a password and a virtual host that RabbitMQ accepts',
+    )
+    expect(refused.output()).not.toContain('hunter2')
+
+    const down = start({ AMQP_URL: 'amqp://guest:hunter2@127.0.0.1:1' })
+    await ready(down)
+    expect(down.output()).toContain('announcements wait in the outbox')
+    expect(down.output()).not.toContain('hunter2')
+    await pressCtrlC(down)
   })
 })

@@ -4,7 +4,7 @@ import { createCaches, createSessions, type Sessions } from '@countersign/cache-
 import { memcachedStore } from '@countersign/cache-adapter/memcached'
 import { memoryStore } from '@countersign/cache-adapter/memory'
 import { postgresSessionStore } from '@countersign/cache-adapter/postgres'
-import { createQueue, type Queue } from '@countersign/queue-adapter'
+import { createQueue, QueueError, type Queue } from '@countersign/queue-adapter'
 import { memoryTransport } from '@countersign/queue-adapter/memory'
 import { createOutbox, type Outbox } from '@countersign/queue-adapter/postgres'
 import { rabbitmqTransport } from '@countersign/queue-adapter/rabbitmq'
@@ -89,6 +89,7 @@ export async function openSystem(
   resources.defer(async () => {
     await queue.close()
   })
+  await requireBroker(queue, log)
   const outbox = createOutbox({ knex, carrier: audit.carrier })
   const relay = outbox.relay(queue)
   resources.defer(() => relay.stop())
@@ -117,5 +118,17 @@ async function requireDatabase(knex: Knex): Promise<void> {
       throw new ConfigError(['DATABASE_URL: expected a user and a password that PostgreSQL accepts'])
     if (code === '3D000') throw new ConfigError(['DATABASE_URL: expected the name of a database that exists'])
     throw new ConfigError([`DATABASE_URL: expected a PostgreSQL that answers; got ${code}`])
+  }
+}
+
+/** A broker that is down is waited for while requests are served; one that refuses us will not change its mind. */
+async function requireBroker(queue: Queue, log: Logger): Promise<void> {
+  try {
+    await queue.ready({ timeoutMs: 3000 })
+  } catch (error) {
+    if (QueueError.isInstance(error) && error.code === 'BROKER_REFUSED') {
+      throw new ConfigError(['AMQP_URL: expected a user, a password and a virtual host that RabbitMQ accepts'])
+    }
+    log.warn({ err: error }, 'RabbitMQ does not answer; announcements wait in the outbox')
   }
 }
