@@ -175,21 +175,27 @@ async function building(): Promise<void> {
   const world = worlds[2]!
   const names = Array.from({ length: world.permissions }, (_, index) => `resource${index >> 2}:action${index & 3}`)
   const record = recordOf(world, names)
-  const time = async (build: () => unknown): Promise<{ ms: number; mib: number }> => {
-    const times: number[] = []
-    for (let round = 0; round < 9; round++) {
-      const start = performance.now()
-      build()
-      times.push(performance.now() - start)
-    }
-    const before = await heap()
-    const built = build()
-    const mib = ((await heap()) - before) / 2 ** 20
-    if (built === undefined) throw new Error('nothing was built')
-    return { ms: median(times), mib }
+  const builds = {
+    floor: () => floorOf(record, names),
+    ours: () => compilePolicy(catalogOf(names), record),
   }
-  const floor = await time(() => floorOf(record, names))
-  const ours = await time(() => compilePolicy(catalogOf(names), record))
+  const times = { floor: [] as number[], ours: [] as number[] }
+  for (let round = 0; round < 25; round++) {
+    for (const which of ['floor', 'ours'] as const) {
+      const start = performance.now()
+      builds[which]()
+      times[which].push(performance.now() - start)
+    }
+  }
+  const measure = async (which: 'floor' | 'ours'): Promise<{ ms: number; mib: number }> => {
+    const before = await heap()
+    const built = builds[which]()
+    const mib = ((await heap()) - before) / 2 ** 20
+    // The best round: the others met the collector, the compiler or a neighbour.
+    return { ms: built ? Math.min(...times[which]) : NaN, mib }
+  }
+  const floor = await measure('floor')
+  const ours = await measure('ours')
   console.log('\nCompiling 1,000 roles with 100 of 10,000 permissions each')
   row(['', 'floor', 'rbac-core', 'ratio'])
   row(['---', '--:', '--:', '--:'])
@@ -204,16 +210,16 @@ async function building(): Promise<void> {
   }))
   policy.accessFor({ id: 'warm', roles: ['role1', 'role2', 'role3'] })
   const before = await heap()
-  const times: number[] = []
+  const resolving: number[] = []
   const kept: Access[] = []
   for (const subject of subjects) {
     const start = process.hrtime.bigint()
     kept.push(policy.accessFor(subject))
-    times.push(Number(process.hrtime.bigint() - start) / 1000)
+    resolving.push(Number(process.hrtime.bigint() - start) / 1000)
   }
   const bytes = ((await heap()) - before) / kept.length
   console.log(
-    `\nResolving a subject with 3 roles nobody else has together: ${median(times).toFixed(1)} µs, ${bytes.toFixed(0)} bytes kept`,
+    `\nResolving a subject with 3 roles nobody else has together: ${median(resolving).toFixed(1)} µs, ${bytes.toFixed(0)} bytes kept`,
   )
 }
 
@@ -232,7 +238,9 @@ async function overHttp(): Promise<void> {
 
   const bare = new Koa()
   bare.use((_ctx, next) => storage.run({}, next) as Promise<unknown>)
-  bare.use(async (_ctx, next) => next())
+  bare.use(async (_ctx, next) => {
+    await next()
+  })
   const guarded = new Koa()
   guarded.use(koaAccess({ authorizer, subjectId: () => 'u1' }))
   guarded.use(koaGuards(catalog).requirePermission('document:read'))

@@ -1,11 +1,8 @@
-import { createHash } from 'node:crypto'
 import { InvalidDefinitionError, UnknownPermissionError } from './errors.ts'
 
 /** All permissions an application knows, each with a fixed index. */
 export interface PermissionCatalog<Name extends string = string> {
   readonly names: readonly Name[]
-  /** Names this list of permissions, in this order: equal in every process that has the same catalog. */
-  readonly hash: string
   has(name: string): name is Name
   /** Returns the index of a permission, or undefined for a name the catalog does not have. */
   find(name: string): number | undefined
@@ -67,10 +64,8 @@ export function catalogOf<Name extends string>(names: readonly Name[]): Permissi
     indexes.set(name, indexes.size)
   }
   if (indexes.size === 0) throw new InvalidDefinitionError('permissions', 'expected at least one permission')
-  const list = Object.freeze([...names])
   return Object.freeze({
-    names: list,
-    hash: createHash('sha256').update(JSON.stringify(list)).digest('base64url'),
+    names: Object.freeze([...names]),
     has: (name: string): name is Name => indexes.has(name),
     find: (name: string): number | undefined => indexes.get(name),
     indexOf: (name: string): number => {

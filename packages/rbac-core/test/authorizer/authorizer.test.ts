@@ -128,6 +128,18 @@ describe('an access', () => {
   })
 })
 
+test('a stored role that grants what the catalog of this process does not have is no error, and grants the rest', async () => {
+  const stored = compilePolicy(permissions, {
+    version: 0,
+    roles: [{ name: 'editor', permissions: ['report:read', 'document:read'], inherits: ['gone'], isActive: true }],
+    separationOfDuty: [],
+    inactivePermissions: [],
+  })
+  const world = process({})
+  world.memory.setPolicy(stored)
+  expect((await world.authorizer.accessFor('u1')).granted()).toEqual(['document:read'])
+})
+
 describe('without a feed', () => {
   test('a revoked permission stops working within the bound, in new accesses and in those in use', async () => {
     const maxStalenessMs = 200
