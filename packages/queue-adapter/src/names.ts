@@ -13,8 +13,12 @@ export function taskQueue(prefix: string, task: string, priority: Priority): str
   return `${prefix}${task}.${priority}`
 }
 
+export function taskDeadQueue(prefix: string, task: string): string {
+  return `${prefix}${task}.dead`
+}
+
 export function taskQueues(prefix: string, task: string): QueueNames {
-  const dead = `${prefix}${task}.dead`
+  const dead = taskDeadQueue(prefix, task)
   const names = (['high', 'normal', 'low'] as const).map(priority => taskQueue(prefix, task, priority))
   return queuesOf(names, dead, undefined)
 }

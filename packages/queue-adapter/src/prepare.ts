@@ -38,13 +38,13 @@ export interface PreparedMessage {
   readonly notBefore?: number | undefined
 }
 
-/** Checks everything a caller can get wrong, before anything is sent. */
-export async function prepare<Input, Output>(
+/** Checks everything a caller can get wrong, before anything is sent; waits only for a schema that is asynchronous. */
+export function prepare<Input, Output>(
   definition: Task<Input, Output> | TopicEvent<Input, Output>,
   input: Input,
   options: EnqueueOptions,
   carrier: ContextCarrier,
-): Promise<PreparedMessage> {
+): PreparedMessage | Promise<PreparedMessage> {
   const { id = uuidv7(), priority = 'normal', delayMs = 0 } = options
   if (typeof id !== 'string' || id === '' || Buffer.byteLength(id) > 255) {
     throw invalidOption('id', 'a text of 1 to 255 bytes', id)
@@ -53,17 +53,12 @@ export async function prepare<Input, Output>(
   wholeNumber('delayMs', delayMs, { min: 0, max: longestDelayMs })
   const headers = checkHeaders({ ...carrier.capture(), ...options.headers })
   const checked = validate(definition.schema, definition.name, input)
-  if (checked instanceof Promise) await checked
+  const { kind, name } = definition
   const notBefore = delayMs > 0 ? Date.now() + delayMs : undefined
-  return {
-    kind: definition.kind,
-    name: definition.name,
-    id,
-    priority,
-    headers,
-    body: encode(definition.name, input),
-    notBefore,
+  const message = (): PreparedMessage => {
+    return { kind, name, id, priority, headers, body: encode(name, input), notBefore }
   }
+  return checked instanceof Promise ? checked.then(message) : message()
 }
 
 export function encode(name: string, input: unknown): Uint8Array {

@@ -2,10 +2,10 @@ import { noCarrier, type ContextCarrier } from './carrier.ts'
 import { deadLetters, type DeadLetters } from './dead.ts'
 import { invalidOption, wholeNumber } from './errors.ts'
 import type { OutgoingMessage } from './message.ts'
-import { groupQueues, taskQueue, taskQueues, topicOf, type QueueNames } from './names.ts'
+import { groupQueues, taskDeadQueue, taskQueue, taskQueues, topicOf, type QueueNames } from './names.ts'
 import { prepare, type EmitOptions, type EnqueueOptions, type PreparedMessage } from './prepare.ts'
 import { checkName, type Task, type TopicEvent } from './task.ts'
-import type { PublishOptions, QueueSpec, Transport, TransportState } from './transport.ts'
+import type { PublishOptions, Transport, TransportState } from './transport.ts'
 import { startWorker, type Handler, type WorkOptions, type Worker } from './worker.ts'
 
 /** The settings of {@link createQueue}. */
@@ -95,26 +95,42 @@ export function createQueue(options: QueueOptions): Queue {
   const publishTimeoutMs = wholeNumber('publishTimeoutMs', options.publishTimeoutMs ?? 10_000, { min: 1, max: 600_000 })
   if (prefix !== '') checkName('prefix', prefix)
   const workers = new Set<Worker>()
-  const declared = new Map<string, Promise<void>>()
+  const declared = new Map<string, { readonly declaring: Promise<void>; done: boolean }>()
 
-  const ensure = (key: string, specs: () => readonly QueueSpec[], timeoutMs = publishTimeoutMs): Promise<void> => {
-    const known = declared.get(key)
-    if (known) return known
-    const declaring = transport.declare(specs(), { timeoutMs })
-    declared.set(key, declaring)
-    declaring.catch(() => declared.delete(key))
-    return declaring
+  const declare = (queues: QueueNames, timeoutMs = publishTimeoutMs): Promise<void> => {
+    const known = declared.get(queues.dead)
+    if (known) return known.declaring
+    const entry = { declaring: transport.declare(queues.specs, { timeoutMs }), done: false }
+    declared.set(queues.dead, entry)
+    entry.declaring.then(
+      () => (entry.done = true),
+      () => declared.delete(queues.dead),
+    )
+    return entry.declaring
   }
 
-  const publish = async (message: PreparedMessage, settings: Partial<PublishOptions> = {}): Promise<void> => {
+  const publish = (message: PreparedMessage, settings: Partial<PublishOptions> = {}): Promise<void> => {
     const { name, id, body, headers, notBefore, kind } = message
-    const { timeoutMs = publishTimeoutMs } = settings
-    const deadline = performance.now() + timeoutMs
+    const { timeoutMs = publishTimeoutMs, onSettled } = settings
     const to = kind === 'task' ? { queue: taskQueue(prefix, name, message.priority) } : { topic: topicOf(prefix, name) }
-    if (kind === 'task') await ensure(`task ${name}`, () => taskQueues(prefix, name).specs, timeoutMs)
     const outgoing: OutgoingMessage = { id, type: name, body, headers, attempt: 1, to, notBefore }
-    const left = Math.max(1, deadline - performance.now())
-    await transport.publish(outgoing, { timeoutMs: left, onSettled: settings.onSettled })
+    if (kind === 'event' || declared.get(taskDeadQueue(prefix, name))?.done) {
+      return transport.publish(outgoing, { timeoutMs, onSettled })
+    }
+    const deadline = performance.now() + timeoutMs
+    return declare(taskQueues(prefix, name), timeoutMs).then(() =>
+      transport.publish(outgoing, { timeoutMs: Math.max(1, deadline - performance.now()), onSettled }),
+    )
+  }
+  const send = async <Input, Output>(
+    definition: Task<Input, Output> | TopicEvent<Input, Output>,
+    input: Input,
+    settings: EnqueueOptions = {},
+  ): Promise<{ id: string }> => {
+    const prepared = prepare(definition, input, settings, carrier)
+    const message = prepared instanceof Promise ? await prepared : prepared
+    await publish(message)
+    return { id: message.id }
   }
   const start = <Input, Output>(
     definition: Task<Input, Output> | TopicEvent<Input, Output>,
@@ -123,7 +139,7 @@ export function createQueue(options: QueueOptions): Queue {
     settings: WorkOptions,
   ): Worker => {
     if (typeof handler !== 'function') throw invalidOption('handler', 'a function', handler)
-    const ready = ensure(queues.dead, () => queues.specs)
+    const ready = declare(queues)
     const inner = startWorker({ transport, carrier, definition, queues, handler }, settings)
     const worker: Worker = {
       ready: () => ready,
@@ -147,22 +163,14 @@ export function createQueue(options: QueueOptions): Queue {
       return transport.state
     },
     ready: ({ timeoutMs = publishTimeoutMs } = {}) => transport.ready({ timeoutMs }),
-    enqueue: async (task, input, settings = {}) => {
-      const message = await prepare(task, input, settings, carrier)
-      await publish(message)
-      return { id: message.id }
-    },
-    emit: async (event, input, settings = {}) => {
-      const message = await prepare(event, input, settings, carrier)
-      await publish(message)
-      return { id: message.id }
-    },
+    enqueue: send,
+    emit: send,
     work: (task, handler, settings = {}) => start(task, taskQueues(prefix, task.name), handler, settings),
     subscribe: (event, settings, handler) =>
       start(event, groupQueues(prefix, event.name, checkName('group', settings.group)), handler, settings),
     dead: (definition, { group } = {}) => {
       const queues = queuesOf(definition, group)
-      return deadLetters(transport, queues, () => ensure(queues.dead, () => queues.specs))
+      return deadLetters(transport, queues, () => declare(queues))
     },
     depth: async task => {
       const { work, dead } = taskQueues(prefix, task.name)

@@ -12,10 +12,16 @@ import {
   type QueueDeclaration,
 } from './topology.ts'
 
+/** Queues that are declared together, all or none. */
+interface Group {
+  readonly specs: readonly QueueSpec[]
+  readonly key: string
+}
+
 /** Makes exchanges and queues, once per connection, and never a part of them beside one that does not fit. */
 export class Declarer {
   readonly #link: Link
-  readonly #groups = new Map<string, readonly QueueSpec[]>()
+  readonly #groups = new Map<string, Group>()
   #connection: ChannelModel | undefined
   #made = new Map<string, Promise<void>>()
   readonly #ready = new Set<string>()
@@ -28,15 +34,16 @@ export class Declarer {
 
   /** Makes these queues, all or none, and remembers them for every later connection. */
   async declare(specs: readonly QueueSpec[], timeoutMs: number): Promise<void> {
-    for (const { name } of specs) this.#groups.set(name, specs)
-    await this.#once(keyOf(specs), timeoutMs, connection => this.#makeQueues(connection, specs))
+    const group = { specs, key: specs.map(spec => spec.name).join(' ') }
+    for (const { name } of specs) this.#groups.set(name, group)
+    await this.#once(group.key, timeoutMs, connection => this.#makeQueues(connection, specs))
   }
 
   /** Makes this queue, with those it was declared with, when it is one of ours. Undefined: it is made already. */
   queue(name: string, timeoutMs: number): Promise<void> | undefined {
-    const specs = this.#groups.get(name)
-    if (!specs) return undefined
-    return this.#unlessMade(keyOf(specs), timeoutMs, connection => this.#makeQueues(connection, specs))
+    const group = this.#groups.get(name)
+    if (!group) return undefined
+    return this.#unlessMade(group.key, timeoutMs, connection => this.#makeQueues(connection, group.specs))
   }
 
   /** Tells when a queue that was there before had to be made again. */
@@ -46,19 +53,19 @@ export class Declarer {
   }
 
   delays(timeoutMs: number): Promise<void> | undefined {
-    return this.#unlessMade('delays', timeoutMs, makeDelays)
+    return this.#unlessMade(' delays', timeoutMs, makeDelays)
   }
 
   events(timeoutMs: number): Promise<void> | undefined {
-    return this.#unlessMade('events', timeoutMs, connection => onChannel(connection, makeEvents))
+    return this.#unlessMade(' events', timeoutMs, connection => onChannel(connection, makeEvents))
   }
 
   /** Makes this queue again when it is next needed, if it is not there. */
   forgetQueue(name: string): void {
-    const specs = this.#groups.get(name)
-    if (!specs) return
-    this.#made.delete(keyOf(specs))
-    this.#ready.delete(keyOf(specs))
+    const group = this.#groups.get(name)
+    if (!group) return
+    this.#made.delete(group.key)
+    this.#ready.delete(group.key)
   }
 
   /** The same for everything: something was deleted behind our back. */
@@ -105,10 +112,6 @@ export class Declarer {
       new QueueError('BROKER_UNAVAILABLE', `the broker did not declare the queues within ${Math.round(timeoutMs)} ms`)
     await within(making, Math.max(1, deadline - performance.now()), late)
   }
-}
-
-function keyOf(specs: readonly QueueSpec[]): string {
-  return `queues ${specs.map(spec => spec.name).join(' ')}`
 }
 
 /** Says which queues were missing. */

@@ -40,23 +40,39 @@ export class Publisher {
     this.#window = new Window({ messages: window, bytes: windowBytes })
   }
 
-  async publish(message: OutgoingMessage, timeoutMs: number): Promise<void> {
-    const deadline = performance.now() + timeoutMs
-    const left = (): number => Math.max(1, deadline - performance.now())
+  publish(message: OutgoingMessage, timeoutMs: number): Promise<void> {
     const size = message.body.byteLength
     const place = this.#window.enter(size, timeoutMs)
-    if (place) await place
+    // Almost always there is a place, the queue is made and the channel open: then the message goes out at once.
+    const line = place || message.notBefore !== undefined ? undefined : this.#usable()
+    const declared = line && this.#declared(message, timeoutMs)
+    if (line && !declared) return this.#send(line, message, timeoutMs)
+    return this.#publishLater(message, timeoutMs, [place, declared])
+  }
+
+  async #publishLater(
+    message: OutgoingMessage,
+    timeoutMs: number,
+    [place, declared]: readonly (Promise<void> | undefined)[],
+  ): Promise<void> {
+    const deadline = performance.now() + timeoutMs
+    const left = (): number => Math.max(1, deadline - performance.now())
+    await place
     let line: Line
-    let route: Route
     try {
-      route = routeOf(message)
-      for (const making of this.#needs(message, left())) if (making) await making
+      await (declared ?? this.#declared(message, left()))
+      if (message.notBefore !== undefined) await this.#declarer.delays(left())
       line = this.#usable() ?? (await this.#open(left()))
     } catch (error) {
-      this.#window.leave(size)
+      this.#window.leave(message.body.byteLength)
       throw error
     }
-    await this.#send(line, route, message, left())
+    await this.#send(line, message, left())
+  }
+
+  /** Undefined when there is nothing to wait for. */
+  #declared({ to }: OutgoingMessage, timeoutMs: number): Promise<void> | undefined {
+    return 'topic' in to ? this.#declarer.events(timeoutMs) : this.#declarer.queue(to.queue, timeoutMs)
   }
 
   async close(): Promise<void> {
@@ -65,12 +81,6 @@ export class Publisher {
     await within(this.#window.empty(), 5000, late).catch(() => undefined)
     const line = this.#usable()
     if (line) await within(line.channel.close(), 2000, late).catch(() => undefined)
-  }
-
-  *#needs(message: OutgoingMessage, timeoutMs: number): Generator<Promise<void> | undefined> {
-    if ('topic' in message.to) yield this.#declarer.events(timeoutMs)
-    else yield this.#declarer.queue(message.to.queue, timeoutMs)
-    if (message.notBefore !== undefined) yield this.#declarer.delays(timeoutMs)
   }
 
   #usable(): Line | undefined {
@@ -106,7 +116,8 @@ export class Publisher {
     return line
   }
 
-  #send(line: Line, route: Route, message: OutgoingMessage, timeoutMs: number): Promise<void> {
+  #send(line: Line, message: OutgoingMessage, timeoutMs: number): Promise<void> {
+    const route = routeOf(message)
     const size = message.body.byteLength
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
@@ -122,7 +133,8 @@ export class Publisher {
       const { body } = message
       try {
         const content = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-        const options = { ...propertiesOf(message), mandatory: route.mandatory }
+        const options = propertiesOf(message)
+        options.mandatory = route.mandatory
         line.channel.publish(route.exchange, route.key, content, options, confirmed)
       } catch (cause) {
         // The channel died since it was looked at: nothing was sent.

@@ -4,28 +4,20 @@ import type { Failure, Message, OutgoingMessage } from '../message.ts'
 
 /** Writes a message as AMQP properties. Only text and numbers: amqplib drops or throws on other header values. */
 export function propertiesOf(message: OutgoingMessage): Options.Publish {
-  const { failure } = message
-  return {
-    messageId: message.id,
-    type: message.type,
-    contentType: 'application/json',
-    persistent: true,
-    timestamp: Math.floor(Date.now() / 1000),
-    headers: {
-      ...message.headers,
-      'x-attempt': message.attempt,
-      ...(message.notBefore !== undefined && { 'x-not-before': message.notBefore }),
-      ...(message.source !== undefined && { 'x-error-queue': message.source }),
-      ...(failure && {
-        'x-error-reason': failure.reason,
-        'x-error-type': failure.errorType,
-        'x-error-message': failure.errorMessage,
-        'x-error-stack': failure.stackDigest,
-        'x-error-attempts': failure.attempts,
-        'x-error-at': failure.at,
-      }),
-    },
+  const { failure, attempt, notBefore, source } = message
+  const headers: Record<string, string | number> = { ...message.headers }
+  if (attempt > 1) headers['x-attempt'] = attempt
+  if (notBefore !== undefined) headers['x-not-before'] = notBefore
+  if (source !== undefined) headers['x-error-queue'] = source
+  if (failure) {
+    headers['x-error-reason'] = failure.reason
+    headers['x-error-type'] = failure.errorType
+    headers['x-error-message'] = failure.errorMessage
+    headers['x-error-stack'] = failure.stackDigest
+    headers['x-error-attempts'] = failure.attempts
+    headers['x-error-at'] = failure.at
   }
+  return { messageId: message.id, type: message.type, contentType: 'application/json', persistent: true, headers }
 }
 
 /** Reads what `propertiesOf` wrote, and makes do with what other programs publish. */

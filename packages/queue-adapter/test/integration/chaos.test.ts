@@ -18,7 +18,7 @@ const size = long ? { tasks: 20_000, workers: 3, chaosMs: 60_000 } : { tasks: 60
 const limitMs = long ? 400_000 : 120_000
 
 const database = testDatabase()
-const script = fileURLToPath(new URL('../support/chaos-worker.ts', import.meta.url))
+const script = fileURLToPath(new URL('../support/chaos-process.ts', import.meta.url))
 const children = new Set<ChildProcess>()
 let broker: RabbitMq
 
