@@ -1,24 +1,11 @@
-import type { Access } from '../access.ts'
 import { runWithAccess } from '../context.ts'
-import { GrantStoreUnavailableError } from '../errors.ts'
+import { accessOfRequest, type HttpAccessOptions } from '../http-access.ts'
+import type { Access } from '../access.ts'
+import { answerProblem } from './answer-problem.ts'
 import type { KoaContextLike, KoaMiddlewareLike } from './koa-like.ts'
-import { answerProblem } from './problem.ts'
-
-/** What the middleware needs of an authorizer. */
-export interface AccessSource {
-  accessFor(subjectId: string, options?: { activeRoles?: readonly string[] | undefined }): Promise<Access>
-}
-
-type MaybePromise<Value> = Value | Promise<Value>
 
 /** How a request names its subject, and who resolves it. */
-export interface KoaAccessOptions {
-  readonly authorizer: AccessSource
-  /** Names the subject of a request, or nothing for a request without one. An error ends the request. */
-  subjectId(ctx: KoaContextLike): MaybePromise<string | null | undefined>
-  /** Names the roles in use, for dynamic separation of duty; without it all of the subject's roles are. */
-  activeRoles?(ctx: KoaContextLike): MaybePromise<readonly string[] | undefined>
-}
+export type KoaAccessOptions = HttpAccessOptions<KoaContextLike>
 
 /**
  * Makes Koa middleware that resolves the access of each request and runs everything further down with it.
@@ -41,20 +28,11 @@ export interface KoaAccessOptions {
  * ```
  */
 export function koaAccess(options: KoaAccessOptions): KoaMiddlewareLike {
-  const { authorizer } = options
   return async function koaAccess(ctx, next) {
-    const id = (await options.subjectId(ctx)) ?? undefined
-    let access: Access | undefined
-    if (id !== undefined) {
-      try {
-        access = await authorizer.accessFor(id, { activeRoles: await options.activeRoles?.(ctx) })
-      } catch (error) {
-        if (GrantStoreUnavailableError.isInstance(error)) ctx.app.emit('error', error, ctx)
-        return answerProblem(ctx, error)
-      }
-    }
+    const resolved = await accessOfRequest(options, ctx, error => ctx.app.emit('error', error, ctx))
+    if (resolved.problem) return answerProblem(ctx, resolved.problem)
     const state = ctx.state as { access?: Access | undefined }
-    state.access = access
-    return runWithAccess(access, next)
+    state.access = resolved.access
+    return runWithAccess(resolved.access, next)
   }
 }

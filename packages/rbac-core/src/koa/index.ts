@@ -1,11 +1,7 @@
-export { koaAccess, type AccessSource, type KoaAccessOptions } from './access.ts'
+export type { AccessSource } from '../http-access.ts'
+export { guardOf } from '../http-guard.ts'
+export type { GuardedRoute, RouteCheckOptions, RouteProblem } from '../http-routes.ts'
+export { koaAccess, type KoaAccessOptions } from './access.ts'
 export { koaGuards, type KoaGuard, type KoaGuardOptions, type KoaGuards } from './guards.ts'
-export { guardOf } from './guard-of.ts'
 export type { KoaContextLike, KoaMiddlewareLike, KoaRouteContextLike } from './koa-like.ts'
-export {
-  routeInventory,
-  routeProblems,
-  type GuardedRoute,
-  type KoaRouterLike,
-  type RouteProblem,
-} from './route-inventory.ts'
+export { routeInventory, routeProblems, type KoaRouterLike } from './route-inventory.ts'

@@ -1,7 +1,12 @@
-import { InvalidDefinitionError } from '../errors.ts'
-import type { Guard } from '../guard.ts'
-import type { Policy } from '../policy.ts'
-import { guardOf } from './guard-of.ts'
+import { guardOf } from '../http-guard.ts'
+import {
+  checkRoutes,
+  describeRoutes,
+  type GuardedRoute,
+  type RouteCheckOptions,
+  type RouteProblem,
+  type RouteWithGuards,
+} from '../http-routes.ts'
 
 /** What this package uses of a router of `@koa/router`. */
 export interface KoaRouterLike {
@@ -11,13 +16,6 @@ export interface KoaRouterLike {
     readonly stack: readonly unknown[]
     match(path: string): boolean
   }[]
-}
-
-/** One route, and what its guards require; undefined for a route that anybody can call. */
-export interface GuardedRoute {
-  readonly method: string
-  readonly path: string
-  readonly requires: string | undefined
 }
 
 /**
@@ -39,18 +37,7 @@ export interface GuardedRoute {
  * ```
  */
 export function routeInventory(router: KoaRouterLike): GuardedRoute[] {
-  return routesOf(router).map(({ method, path, guards }) => ({
-    method,
-    path,
-    requires: guards.length === 0 ? undefined : guards.map(guard => guard.requires).join(' and '),
-  }))
-}
-
-/** A route that has no guard, or one that no role of the policy can pass. */
-export interface RouteProblem {
-  readonly method: string
-  readonly path: string
-  readonly problem: 'unguarded' | 'never-granted'
+  return describeRoutes(routesOf(router))
 }
 
 /**
@@ -70,29 +57,8 @@ export interface RouteProblem {
  * strictEqual(routeProblems(router, { open: ['GET /health'] }).length, 0)
  * ```
  */
-export function routeProblems(
-  router: KoaRouterLike,
-  options: { readonly open?: readonly string[] | undefined; readonly policy?: Policy | undefined } = {},
-): RouteProblem[] {
-  const open = new Set(options.open)
-  const problems: RouteProblem[] = []
-  for (const { method, path, guards } of routesOf(router)) {
-    if (guards.length === 0) {
-      if (!open.delete(`${method} ${path}`)) problems.push({ method, path, problem: 'unguarded' })
-    } else if (options.policy !== undefined) {
-      const { policy } = options
-      if (!guards.every(guard => guard.grantable(policy))) problems.push({ method, path, problem: 'never-granted' })
-    }
-  }
-  const [absent] = open
-  if (absent !== undefined) throw new InvalidDefinitionError('open', `${absent} is no route without a guard`)
-  return problems
-}
-
-interface RouteWithGuards {
-  readonly method: string
-  readonly path: string
-  readonly guards: readonly Guard[]
+export function routeProblems(router: KoaRouterLike, options?: RouteCheckOptions): RouteProblem[] {
+  return checkRoutes(routesOf(router), options)
 }
 
 function routesOf(router: KoaRouterLike): RouteWithGuards[] {
@@ -103,9 +69,9 @@ function routesOf(router: KoaRouterLike): RouteWithGuards[] {
       .slice(0, position)
       .filter(other => other.methods.length === 0 && typeof layer.path === 'string' && other.match(layer.path))
       .flatMap(other => other.stack)
-    // The last of a layer is its handler, and a router answers HEAD with GET's route.
+    // The last of a layer is its handler.
     const guards = [...above, ...layer.stack.slice(0, -1)].flatMap(middleware => guardOf(middleware) ?? [])
-    for (const method of layer.methods) if (method !== 'HEAD') routes.push({ method, path, guards })
+    for (const method of layer.methods) routes.push({ method, path, guards })
   })
   return routes
 }

@@ -1,0 +1,7 @@
+export type { AccessSource } from '../http-access.ts'
+export { guardOf } from '../http-guard.ts'
+export type { GuardedRoute, RouteCheckOptions, RouteProblem } from '../http-routes.ts'
+export { expressAccess, type ExpressAccessOptions } from './access.ts'
+export type { ExpressMiddlewareLike, ExpressRequestLike, ExpressRouteRequestLike } from './express-like.ts'
+export { expressGuards, type ExpressGuard, type ExpressGuardOptions, type ExpressGuards } from './guards.ts'
+export { routeInventory, routeProblems, type ExpressRouterLike, type ExpressRoutesLike } from './route-inventory.ts'

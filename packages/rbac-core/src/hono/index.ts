@@ -1,0 +1,7 @@
+export type { AccessSource } from '../http-access.ts'
+export { guardOf } from '../http-guard.ts'
+export type { GuardedRoute, RouteCheckOptions, RouteProblem } from '../http-routes.ts'
+export { honoAccess, type HonoAccessOptions } from './access.ts'
+export { honoGuards, type HonoGuard, type HonoGuardOptions, type HonoGuards } from './guards.ts'
+export type { HonoContextLike, HonoMiddlewareLike } from './hono-like.ts'
+export { routeInventory, routeProblems, type HonoRoutesLike } from './route-inventory.ts'

@@ -1,0 +1,7 @@
+export type { AccessSource } from '../http-access.ts'
+export { guardOf } from '../http-guard.ts'
+export type { GuardedRoute, RouteCheckOptions, RouteProblem } from '../http-routes.ts'
+export { nestAccess, type NestAccessOptions } from './access.ts'
+export { nestGuards, type NestGuard, type NestGuardOptions, type NestGuards } from './guards.ts'
+export type { NestCanActivateLike, NestContextLike, NestRequestLike, NestRouteRequestLike } from './nest-like.ts'
+export { routeInventory, routeProblems, type NestModulesLike } from './route-inventory.ts'
