@@ -45,14 +45,12 @@ export function subjectSource(options: {
     if (cache === undefined || budget.sharedMs === 0) return undefined
     const key = subjectKey(subjectId)
     const loadedAt = performance.now()
-    let storeError: unknown
+    let waitsForStore = false
     const load = async (): Promise<SubjectRecord | undefined> => {
-      try {
-        return await store.loadSubject(subjectId)
-      } catch (error) {
-        storeError = error
-        throw error
-      }
+      waitsForStore = true
+      const record = await store.loadSubject(subjectId)
+      waitsForStore = false
+      return record
     }
     try {
       const record = await within(budget.loadMs, cache.getOrLoad(key, load, { ttlMs: budget.sharedMs }))
@@ -62,8 +60,8 @@ export function subjectSource(options: {
       }
       if (record !== undefined) await within(budget.loadMs, cache.delete(key))
     } catch (error) {
-      if (storeError !== undefined) throw error
-      // Without the cache the store answers.
+      // Without the cache the store answers; but not if it is the store that failed or is late.
+      if (waitsForStore) throw error
       publishCacheLoad(subjectId, loadedAt, { error })
     }
     return undefined

@@ -201,6 +201,15 @@ test('with the store down, one failure is enough, and its cause is told', async 
   expect(world.store.asked.subject).toBe(1)
 })
 
+test('with the store hanging, one wait is enough', async () => {
+  const world = process({ cache: chaosCache(), maxStalenessMs: 3000 })
+  world.store.fault = 'hang'
+  const start = performance.now()
+  await expect(world.authorizer.accessFor('u1')).rejects.toMatchObject({ code: 'GRANT_STORE_UNAVAILABLE' })
+  expect(performance.now() - start).toBeLessThan(1900)
+  expect(world.store.asked.subject).toBe(1)
+})
+
 test('a load through the cache that takes too long is not shared', async () => {
   const memory = memoryStore()
   const cache = chaosCache()
