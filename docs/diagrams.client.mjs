@@ -21,8 +21,15 @@ async function draw() {
   for (const [index, { pre, source }] of blocks.entries()) {
     const { svg } = await mermaid.render(`diagram-${index}`, source)
     pre.innerHTML = svg
+    keepReadable(pre.firstElementChild)
     pre.classList.add('diagram')
   }
+}
+
+/** A wide diagram is moved sideways in its box rather than made too small to read. */
+function keepReadable(svg) {
+  const width = svg.viewBox.baseVal.width
+  svg.style.minWidth = `${Math.min(width, 560)}px`
 }
 
 function loadScript(src) {

@@ -6,7 +6,7 @@ import { JSX, RendererEvent, type Application, type DocumentReflection } from 't
 /** A TypeDoc plugin: names a page of text by its heading, and draws the diagrams of a page that has some. */
 export function load(app: Application): void {
   app.renderer.on(RendererEvent.BEGIN, ({ project }) => {
-    for (const page of project.documents ?? []) page.name = headingOf(page)
+    nameByHeading(project.documents ?? [])
   })
   app.renderer.hooks.on('body.end', ({ page }) => {
     const toRoot = '../'.repeat(page.url.split('/').length - 1)
@@ -17,6 +17,13 @@ export function load(app: Application): void {
     copyFileSync(fileURLToPath(import.meta.resolve('@mermaid-js/tiny')), join(assets, 'mermaid.tiny.js'))
     copyFileSync(join(import.meta.dirname, 'diagrams.client.mjs'), join(assets, 'diagrams.js'))
   })
+}
+
+function nameByHeading(pages: readonly DocumentReflection[]): void {
+  for (const page of pages) {
+    page.name = headingOf(page)
+    nameByHeading((page.children ?? []).filter(child => child.isDocument()))
+  }
 }
 
 function headingOf(page: DocumentReflection): string {

@@ -76,6 +76,17 @@ test('every file that a page names exists', () => {
   expect(missing).toEqual([])
 })
 
+test('every decision stands in the list of decisions, under its heading', () => {
+  const list = readFileSync(join(root, 'docs/decisions/README.md'), 'utf8')
+  for (const file of globSync('0*.md', { cwd: join(root, 'docs/decisions') })) {
+    const [heading = ''] = readFileSync(join(root, 'docs/decisions', file), 'utf8').split('\n')
+    const [number = '', title = ''] = heading.replace('# ', '').split(': ')
+    expect(file.startsWith(`${number}-`), file).toBe(true)
+    expect(list).toContain(`  - ${file}\n`)
+    expect(list).toContain(`| ${number} | [${title}](${file})`)
+  }
+})
+
 interface Result {
   line: number
   holds: boolean
