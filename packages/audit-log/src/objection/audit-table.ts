@@ -51,8 +51,9 @@ const factsQuery = `
   select c.oid, c.relname as name,
     array(select a.attname::text from pg_attribute a
       where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped order by a.attnum) as columns,
-    array(select a.attname::text from pg_attribute a join pg_type t on t.oid = a.atttypid
-      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and t.typtype in ('b', 'e', 'r')
+    array(select a.attname::text from pg_attribute a join pg_type d on d.oid = a.atttypid
+      join pg_type t on t.oid = coalesce(nullif(d.typbasetype, 0), d.oid)
+      where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped and t.typtype in ('b', 'e', 'r', 'm')
         and t.typcategory <> 'A' and t.typname not in ('json', 'jsonb', 'hstore')) as "scalarColumns",
     array(select a.attname::text from pg_index i
       cross join unnest(i.indkey::int2[]) with ordinality as k (attnum, position)

@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { createAppendOnly, createAuditLogs, createPartitioning, dropAuditLogs } from './schema/audit-logs.ts'
 import { createChangeTrigger, dropChangeTrigger } from './schema/change-trigger.ts'
 import { dropInstallFunctions, installFunctions } from './schema/install.ts'
-import { dropShownValues, shownValues } from './schema/shown-values.ts'
+import { createShownValues, dropShownValues } from './schema/shown-values.ts'
 import { createSinkPositions, dropSinkPositions } from './schema/sink-positions.ts'
 
 interface NamedMigration extends Knex.Migration {
@@ -25,7 +25,7 @@ const all: readonly NamedMigration[] = [
     name: '0002_change_trigger',
     async up(knex) {
       const schema = await currentSchema(knex)
-      for (const create of [shownValues, createChangeTrigger, installFunctions]) await knex.raw(create(schema))
+      for (const create of [createShownValues, createChangeTrigger, installFunctions]) await knex.raw(create(schema))
     },
     async down(knex) {
       const schema = await currentSchema(knex)

@@ -134,6 +134,31 @@ describe('a change of (old, new) under a policy', () => {
       recorded: ['delete', { n: '[masked]', title: 'a' }, null],
     },
     {
+      name: 'a key in json that is excluded, alone',
+      policy: { exclude: ['body.seen', 'body.deep.x'] },
+      old: { body: '{"seen":1,"a":1,"deep":{"x":1}}' },
+      new: { body: '{"seen":2,"a":1,"deep":{"x":2}}' },
+      recorded: null,
+    },
+    {
+      name: 'keys in json that are excluded and masked',
+      policy: { exclude: ['body.seen'], mask: ['body.deep.x', 'body.none.y'] },
+      old: { body: '{"seen":1,"a":1,"deep":{"x":1},"none":[1]}' },
+      new: { body: '{"seen":2,"a":2,"deep":{"x":null},"none":5}' },
+      recorded: [
+        'update',
+        { body: { a: 1, deep: { x: '[masked]' }, none: [1] } },
+        { body: { a: 2, deep: { x: null }, none: 5 } },
+      ],
+    },
+    {
+      name: 'a key in json that holds no object',
+      policy: { exclude: ['body.seen'], mask: ['body.a'] },
+      old: { body: '[1]' },
+      new: { body: '"text"' },
+      recorded: ['update', { body: [1] }, { body: 'text' }],
+    },
+    {
       name: 'soft delete',
       policy: { softDelete: 'deleted_at' },
       old: {},
@@ -152,6 +177,13 @@ describe('a change of (old, new) under a policy', () => {
       old: {},
       new: { title: 'x'.repeat(20_000) },
       recorded: ['update', { title: null }, { title: `${'x'.repeat(1024)}[truncated: 20000 characters]` }],
+    },
+    {
+      name: 'a large json value shows nothing of itself',
+      policy: { mask: ['body.note'] },
+      old: {},
+      new: { body: JSON.stringify({ token: 'abc', note: 'x', list: Array.from({ length: 5000 }, (_, i) => i) }) },
+      recorded: ['update', { body: null }, { body: expect.stringMatching(/^\[truncated: \d+ bytes\]$/) as unknown }],
     },
     {
       name: 'the key itself',
@@ -244,12 +276,28 @@ test('the row’s text for people is the newest, and a masked one is refused', a
   })
 })
 
+test('a secret or a json column cannot stand for a row', async () => {
+  await knex.raw('create table sessions (token text primary key, data jsonb, user_id int)')
+  await expect(auditTable(knex, 'sessions')).rejects.toMatchObject({ option: 'key' })
+  await expect(auditTable(knex, 'sessions', { key: ['data'] })).rejects.toMatchObject({ option: 'key' })
+  await expect(auditTable(knex, 'sessions', { key: [], ends: { x: 'token' } })).rejects.toMatchObject({
+    option: 'ends',
+  })
+  await auditTable(knex, 'sessions', { key: ['user_id'] })
+  await knex('sessions').insert({ token: 'secret-token', user_id: 7 })
+  expect(await database.changes({ resourceType: 'sessions' })).toEqual([
+    ['sessions.create', '7', null, { token: '[masked]', data: null, user_id: 7 }],
+  ])
+})
+
 test.each([
   [{ mask: ['nothing'] }, 'mask'],
   [{ include: ['nothing'] }, 'include'],
   [{ exclude: ['nothing'] }, 'exclude'],
   [{ key: ['nothing'] }, 'key'],
   [{ softDelete: 'nothing' }, 'softDelete'],
+  [{ mask: ['title.key'] }, 'mask'],
+  [{ exclude: ['nothing.key'] }, 'exclude'],
   [{ ends: { a: 'nothing' } }, 'ends'],
   [{ ends: { '': 'title' } }, 'ends'],
   [{ resourceType: '' }, 'resourceType'],
@@ -346,7 +394,8 @@ test('a relation is told to both of its ends', async () => {
 test('types of every kind are recorded and none fails the write', async () => {
   await knex.raw(`create type mood as enum ('ok', 'bad')`)
   await knex.raw('create type pair as (a int, b text)')
-  await knex.raw(`create table kinds (id uuid primary key default gen_random_uuid(), f float8, big bigint, num numeric,
+  await knex.raw('create domain kind_id as uuid')
+  await knex.raw(`create table kinds (id kind_id primary key default gen_random_uuid(), f float8, big bigint, num numeric,
     bin bytea, j json, m mood, p pair, r int4range, ts timestamptz, d date, i interval, ip inet, ar int[], x xml, b bit(3),
     g int generated always as (1) stored)`)
   await auditTable(knex, 'kinds')

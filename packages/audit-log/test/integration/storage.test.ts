@@ -95,7 +95,7 @@ describe('roles', () => {
       'alter table notes disable trigger countersign_audit',
       'select countersign_audit_partitions(1)',
       `create table fake (id int); create trigger t after insert on fake for each row
-        execute function countersign_audit_change('x', '{}', '{}', '{}', '{}', '{}', '', '', '{}', '{}')`,
+        execute function countersign_audit_change('x', '{}', '{}', '{}', '{}', '{}', '', '', '{}', '{}', '{}', '{}')`,
     ]) {
       await expect(as(writer, sql), sql).rejects.toMatchObject({ code: '42501' })
     }

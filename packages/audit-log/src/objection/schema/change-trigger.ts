@@ -82,7 +82,8 @@ revoke all on function ${schema}.countersign_audit_link(text[], jsonb, jsonb) fr
 /**
  * Arguments: resource type, key columns, included columns (none: all), excluded columns, masked columns, columns shown as
  * they are, the column that names the row for people, the column that marks it as deleted, the columns whose names were
- * judged when the policy was written; for a table that relates others: the type and the column of each end in turn.
+ * judged when the policy was written; for a table that relates others: the type and the column of each end in turn; paths to
+ * keys in json columns that are excluded, and masked, each the text of an array.
  */
 const changeFunction = (schema: string) => `
 create function ${schema}.countersign_audit_change() returns trigger
@@ -98,6 +99,8 @@ declare
   soft_delete constant text := tg_argv[7];
   judged constant text[] := tg_argv[8];
   ends constant text[] := tg_argv[9];
+  excluded_keys constant text[] := tg_argv[10];
+  hidden_keys constant text[] := tg_argv[11];
   before jsonb;
   after jsonb;
   old_values jsonb;
@@ -105,12 +108,21 @@ declare
   verb text;
   written uuid;
 begin
-  if tg_op = 'UPDATE' then
-    if old *= new then
-      return null;
-    end if;
+  if tg_op = 'UPDATE' and old *= new then
+    return null;
+  end if;
+  if tg_op <> 'INSERT' then
     before := to_jsonb(old);
+  end if;
+  if tg_op <> 'DELETE' then
     after := to_jsonb(new);
+  end if;
+  if excluded_keys <> '{}' then
+    before := ${schema}.countersign_audit_replace(before, excluded_keys, null);
+    after := ${schema}.countersign_audit_replace(after, excluded_keys, null);
+  end if;
+
+  if tg_op = 'UPDATE' then
     verb := 'update';
     select jsonb_object_agg(key, before->key), jsonb_object_agg(key, value)
       into old_values, new_values
@@ -124,14 +136,12 @@ begin
       verb := case when coalesce(after->>soft_delete, 'false') = 'false' then 'restore' else 'soft_delete' end;
     end if;
   elsif tg_op = 'INSERT' then
-    after := to_jsonb(new);
     verb := 'create';
     new_values := after - excluded;
     if included <> '{}' then
       new_values := (select jsonb_object_agg(key, new_values->key) from unnest(included) as key where jsonb_exists(new_values, key));
     end if;
   else
-    before := to_jsonb(old);
     verb := 'delete';
     old_values := before - excluded;
     if included <> '{}' then
@@ -139,6 +149,10 @@ begin
     end if;
   end if;
 
+  if hidden_keys <> '{}' then
+    old_values := ${schema}.countersign_audit_replace(old_values, hidden_keys, '"[masked]"');
+    new_values := ${schema}.countersign_audit_replace(new_values, hidden_keys, '"[masked]"');
+  end if;
   if coalesce(new_values, old_values) - plain <> '{}' or pg_column_size(new_values) > ${longestValue}
       or pg_column_size(old_values) > ${longestValue} then
     old_values := ${schema}.countersign_audit_shown(old_values, hidden, judged);

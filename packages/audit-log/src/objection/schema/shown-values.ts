@@ -16,7 +16,7 @@ const deepest = 32
  * `shown` gives columns as the log may show them; it is called only where a value is large, of json, or of a column that
  * is masked or not known to be harmless.
  */
-export const shownValues = (schema: string): string => `
+const shownValues = (schema: string): string => `
 create function ${schema}.countersign_audit_json(value jsonb, depth integer) returns jsonb
   language plpgsql immutable parallel safe ${settings} as $body$
 begin
@@ -41,15 +41,46 @@ begin
   return (select jsonb_object_agg(key, case
       when e = 'null' then e
       when key = any(hidden) or (key <> all(judged) and key ~* '${secretName}') then '"[masked]"'
-      when pg_column_size(e) > ${longestValue} then
-        to_jsonb(left(e #>> '{}', 1024) || '[truncated: ' || length(e #>> '{}') || ' characters]')
+      when pg_column_size(e) > ${longestValue} then to_jsonb(case
+        when jsonb_typeof(e) = 'string' then left(e #>> '{}', 1024) || '[truncated: ' || length(e #>> '{}') || ' characters]'
+        -- The text of an object would show the secrets in it.
+        else '[truncated: ' || pg_column_size(e) || ' bytes]' end)
       else ${schema}.countersign_audit_json(e, 0) end)
     from jsonb_each(columns) as listed (key, e));
 end
 $body$;
 `
 
+/** Removes, or replaces where there is something, what stands at the paths inside columns. */
+const replaceFunction = (schema: string) => `
+create function ${schema}.countersign_audit_replace(columns jsonb, paths text[], replacement jsonb) returns jsonb
+  language plpgsql immutable parallel safe ${settings} as $body$
+declare
+  path_text text;
+  path text[];
+begin
+  foreach path_text in array paths loop
+    path := path_text;
+    -- In anything but an object the last part of a path is no key.
+    continue when jsonb_typeof(columns #> path[1 : cardinality(path) - 1]) is distinct from 'object';
+    if replacement is null then
+      columns := columns #- path;
+    elsif columns #> path <> 'null' then
+      columns := jsonb_set(columns, path, replacement);
+    end if;
+  end loop;
+  return columns;
+end
+$body$;
+`
+
+/** Makes the functions that decide what of a value the log shows; `schema` is a quoted identifier. */
+export function createShownValues(schema: string): string {
+  return shownValues(schema) + replaceFunction(schema)
+}
+
 export const dropShownValues = (schema: string): string => `
+drop function ${schema}.countersign_audit_replace(jsonb, text[], jsonb);
 drop function ${schema}.countersign_audit_shown(jsonb, text[], text[]);
 drop function ${schema}.countersign_audit_json(jsonb, integer);
 `
