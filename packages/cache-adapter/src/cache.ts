@@ -102,7 +102,8 @@ export class NamespaceCache<V> implements Cache<V> {
     const at = storageKey(realm.base, 'k', key)
     const plan = planOf(realm.base, this.#defaults, options)
     const start = realm.clock.now()
-    const encoded = await realm.codec.encode(value)
+    const encoding = realm.codec.encode(value)
+    const encoded = encoding instanceof Promise ? await encoding : encoding
     this.#near?.void()
     try {
       await this.#store(at, encoded, plan, start)
@@ -242,7 +243,10 @@ export class NamespaceCache<V> implements Cache<V> {
   async #store(at: string, encoded: EncodedValue, plan: Plan, start: number): Promise<void> {
     const { store, reader, base } = this.#realm
     const versionAt = this.#realm.versionKey
-    const tags = await Promise.all(plan.tags.map(async key => ({ key, id: await this.#currentVersion(base + key) })))
+    const tags =
+      plan.tags.length === 0
+        ? emptyEntry.tags
+        : await Promise.all(plan.tags.map(async key => ({ key, id: await this.#currentVersion(base + key) })))
     const fresh = freshUntil(start, plan)
     const entry: Entry = {
       ...emptyEntry,
