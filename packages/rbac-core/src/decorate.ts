@@ -12,8 +12,8 @@ export interface GuardDecorator {
   ): TypedPropertyDescriptor<Value>
 }
 
-/** Makes the decorator and the wrapper that call `enforce` with the arguments of each guarded call. */
-export function guardCallable(enforce: (args: readonly unknown[]) => void): {
+/** Makes the decorator and the wrapper that call `enforce` with the `this` and the arguments of each guarded call. */
+export function guardCallable(enforce: (self: unknown, args: unknown[]) => void): {
   decorate: GuardDecorator
   wrap: <Fn extends AnyFunction>(fn: Fn) => Fn
 } {
@@ -23,11 +23,11 @@ export function guardCallable(enforce: (args: readonly unknown[]) => void): {
     // A caller of an async function expects a rejected promise and not a throw.
     const guarded = isAsync(fn)
       ? async function (this: unknown, ...args: unknown[]): Promise<unknown> {
-          enforce(args)
+          enforce(this, args)
           return call.apply(this, args)
         }
       : function (this: unknown, ...args: unknown[]): unknown {
-          enforce(args)
+          enforce(this, args)
           return call.apply(this, args)
         }
     Object.defineProperty(guarded, 'name', { value: fn.name, configurable: true })

@@ -10,8 +10,11 @@ import { compileRequirement, type CompiledRequirement, type Requirement } from '
 
 /** Where a guard asks for its rights. */
 export interface GuardOptions<Args extends readonly unknown[] = never> {
-  /** A scope, or a function from the arguments of the guarded call to the scope. If it throws, the call is denied. */
-  readonly scope?: string | ((...args: Args) => string) | undefined
+  /**
+   * A scope, or a function that is called as the guarded one is, with its `this` and arguments, and names the scope. If it
+   * throws, the call is denied.
+   */
+  readonly scope?: string | ((this: never, ...args: Args) => string) | undefined
 }
 
 /** A check placed before code: a decorator for methods and getters, a wrapper for functions, and a plain test. */
@@ -137,12 +140,12 @@ function createGuard(catalog: PermissionCatalog, requirement: Requirement, optio
     return new PermissionDeniedError(decision, { cause })
   }
 
-  const enforceCall = (args: readonly unknown[]): void => {
+  const enforceCall = (self: unknown, args: unknown[]): void => {
     const access = currentAccess()
     if (typeof scope !== 'function' || access === undefined) return enforce(access)
     let at: string
     try {
-      at = (scope as (...args: readonly unknown[]) => string)(...args)
+      at = (scope as (this: unknown, ...args: unknown[]) => string).apply(self, args)
       if (typeof at !== 'string')
         throw new InvalidDefinitionError('guard.scope', 'expected the function to return a string')
     } catch (cause) {

@@ -82,6 +82,17 @@ describe('a guarded class', () => {
     scoped(team: string): string {
       return team
     }
+
+    readonly team = '7'
+
+    @requirePermission('document:update', {
+      scope(this: Documents) {
+        return `team:${this.team}`
+      },
+    })
+    get ofTeam(): string {
+      return this.team
+    }
   }
 
   const documents = new Documents()
@@ -141,6 +152,11 @@ describe('a guarded class', () => {
     expect(runWithAccess(teamEditor, () => documents.scoped('7'))).toBe('7')
     expect(() => runWithAccess(teamEditor, () => documents.scoped('8'))).toThrow(denied)
     expect(runWithAccess(editor, () => documents.scoped('8'))).toBe('8')
+  })
+
+  test('takes the scope from the object whose method is called', () => {
+    expect(runWithAccess(as({ role: 'editor', scope: 'team:7' }), () => documents.ofTeam)).toBe('7')
+    expect(() => runWithAccess(as({ role: 'editor', scope: 'team:8' }), () => documents.ofTeam)).toThrow(denied)
   })
 
   test('leaves methods as hidden from enumeration as they were', () => {
