@@ -26,7 +26,7 @@ export async function grantorOf(
   const isActive = flagOf(users.isActive, true)
   const isSuperuser = flagOf(users.isSuperuser, false)
   const { rows } = await transaction
-    .raw<{ rows: { isActive: boolean; isSuperuser: boolean; held: string[] }[] }>(
+    .raw<{ rows: { isActive: boolean; isSuperuser: boolean; held: string[]; isAdministered: boolean }[] }>(
       `with recursive held (role_id) as (
          select r.id from user_roles a join roles r on r.id = a.role_id
          where a.user_id = ? and r.is_active and (a.expires_at is null or a.expires_at > clock_timestamp())
@@ -38,13 +38,14 @@ export async function grantorOf(
        select ${isActive.sql} as "isActive", ${isSuperuser.sql} as "isSuperuser", array(
          select distinct p.name from held join role_permissions rp using (role_id)
          join permissions p on p.id = rp.permission_id where p.is_active
-       ) as held
+       ) as held, exists (select from permissions where name = ? and is_active) as "isAdministered"
        from ?? u where u.?? = ? and u.??::text = ?`,
       [
         grantedBy,
         scope ?? null,
         ...isActive.bindings,
         ...isSuperuser.bindings,
+        administrativePermission ?? null,
         users.table,
         users.id,
         grantedBy,
@@ -62,7 +63,8 @@ export async function grantorOf(
   const holds = (name: string): boolean =>
     held.has(name) || held.has('*') || held.has(`${name.slice(0, name.indexOf(':'))}:*`)
   if (grantor.isActive && grantor.isSuperuser) return () => Promise.resolve()
-  if (administrativePermission !== undefined && holds(administrativePermission)) return () => Promise.resolve()
+  if (administrativePermission !== undefined && grantor.isAdministered && holds(administrativePermission))
+    return () => Promise.resolve()
   return async roleId => {
     const missing = (await grantsOf(transaction, roleId)).filter(name => !holds(name))
     if (missing.length > 0) throw new GrantNotHeldError(grantedBy, missing)

@@ -68,6 +68,14 @@ export interface Reviews<Permission extends string> {
    * those who have it there. Throws `UNKNOWN_PERMISSION`.
    */
   usersWith(permission: Permission, options?: PageOptions & { scope?: string | undefined }): Promise<PermissionHolder[]>
+  /**
+   * Lists the active users who may grant a permission: those who have it themselves, those who have the
+   * `administrativePermission`, and superusers. Throws `UNKNOWN_PERMISSION`.
+   */
+  grantorsOf(
+    permission: Permission,
+    options?: PageOptions & { scope?: string | undefined },
+  ): Promise<PermissionHolder[]>
   /** Lists what a role grants, inherited roles and wildcards resolved. Throws `UNKNOWN_ROLE`. */
   permissionsOfRole(role: string, options?: TransactionOptions): Promise<readonly Permission[]>
   /** Lists what a user may do, and where, with all roles in use. Throws `UNKNOWN_USER`. */
@@ -81,8 +89,9 @@ export function reviews<Permission extends string>(options: {
   knex: Knex
   permissions: PermissionCatalog<Permission>
   users?: Users | undefined
+  administrativePermission?: Permission | undefined
 }): Reviews<Permission> {
-  const { knex, permissions } = options
+  const { knex, permissions, administrativePermission } = options
   const users = resolveUsers(options.users)
 
   const refuseUnknownUser = async (database: Knex, userId: string): Promise<void> => {
@@ -96,6 +105,57 @@ export function reviews<Permission extends string>(options: {
       throw isUnreadableKey(error) ? new UnknownUserError(userId) : error
     })
     if (found.length === 0) throw new UnknownUserError(userId)
+  }
+
+  const holdersOf = async (
+    asked: readonly Permission[],
+    { scope, transaction, ...page }: PageOptions & { scope?: string | undefined } = {},
+  ): Promise<PermissionHolder[]> => {
+    for (const permission of asked) permissions.indexOf(permission)
+    const isActive = flagOf(users.isActive, true)
+    const isSuperuser = flagOf(users.isSuperuser, false)
+    return rowsOf<PermissionHolder>(
+      transaction ?? knex,
+      `with recursive asked as (
+         select name from unnest(?::text[]) as name
+         where name not in (select p.name from permissions p where not p.is_active)
+       ), granting (role_id) as (
+         select r.id
+         from asked
+         join permissions p on p.name in (asked.name, split_part(asked.name, ':', 1) || ':*', '*') and p.is_active
+         join role_permissions rp on rp.permission_id = p.id
+         join roles r on r.id = rp.role_id
+         where r.is_active
+         union
+         select r.id from granting g join role_inherits i on i.inherited_role_id = g.role_id
+         join roles r on r.id = i.role_id where r.is_active
+       ), holding as (
+         select a.user_id, bool_or(a.scope is null) as everywhere,
+           array_agg(distinct a.scope order by a.scope) filter (where a.scope is not null) as scopes,
+           array_agg(distinct r.name order by r.name) as roles
+         from granting join user_roles a using (role_id) join roles r on r.id = a.role_id
+         where ${unexpired} ${scope === undefined ? '' : 'and (a.scope is null or a.scope = ?)'}
+         group by a.user_id
+       ), active as (
+         select u.?? as user_id, ${isSuperuser.sql} as is_superuser from ?? u where ${isActive.sql}
+       )
+       select a.user_id::text as "userId", a.is_superuser as "isSuperuser",
+         a.is_superuser or coalesce(h.everywhere, false) as everywhere,
+         coalesce(h.scopes, '{}') as scopes, coalesce(h.roles, '{}') as roles
+       from active a left join holding h using (user_id)
+       where (a.is_superuser or h.user_id is not null) ${after('a.user_id', page)}
+       order by a.user_id limit ?`,
+      [
+        [...asked],
+        ...(scope === undefined ? [] : [scope]),
+        users.id,
+        ...isSuperuser.bindings,
+        users.table,
+        ...isActive.bindings,
+        ...afterBindings(page),
+        limitOf(page),
+      ],
+    )
   }
 
   return {
@@ -129,51 +189,10 @@ export function reviews<Permission extends string>(options: {
       )
     },
 
-    usersWith: async (permission, { scope, transaction, ...page } = {}) => {
-      permissions.indexOf(permission)
-      const isActive = flagOf(users.isActive, true)
-      const isSuperuser = flagOf(users.isSuperuser, false)
-      return rowsOf<PermissionHolder>(
-        transaction ?? knex,
-        `with recursive granting (role_id) as (
-           select r.id
-           from permissions p
-           join role_permissions rp on rp.permission_id = p.id
-           join roles r on r.id = rp.role_id
-           where p.name = any(?) and p.is_active and r.is_active
-             and not exists (select from permissions where name = ? and not is_active)
-           union
-           select r.id from granting g join role_inherits i on i.inherited_role_id = g.role_id
-           join roles r on r.id = i.role_id where r.is_active
-         ), holding as (
-           select a.user_id, bool_or(a.scope is null) as everywhere,
-             array_agg(distinct a.scope order by a.scope) filter (where a.scope is not null) as scopes,
-             array_agg(distinct r.name order by r.name) as roles
-           from granting join user_roles a using (role_id) join roles r on r.id = a.role_id
-           where ${unexpired} ${scope === undefined ? '' : 'and (a.scope is null or a.scope = ?)'}
-           group by a.user_id
-         ), active as (
-           select u.?? as user_id, ${isSuperuser.sql} as is_superuser from ?? u where ${isActive.sql}
-         )
-         select a.user_id::text as "userId", a.is_superuser as "isSuperuser",
-           a.is_superuser or coalesce(h.everywhere, false) as everywhere,
-           coalesce(h.scopes, '{}') as scopes, coalesce(h.roles, '{}') as roles
-         from active a left join holding h using (user_id)
-         where (a.is_superuser or h.user_id is not null) ${after('a.user_id', page)}
-         order by a.user_id limit ?`,
-        [
-          [permission, `${permission.slice(0, permission.indexOf(':'))}:*`, '*'],
-          permission,
-          ...(scope === undefined ? [] : [scope]),
-          users.id,
-          ...isSuperuser.bindings,
-          users.table,
-          ...isActive.bindings,
-          ...afterBindings(page),
-          limitOf(page),
-        ],
-      )
-    },
+    usersWith: (permission, page) => holdersOf([permission], page),
+
+    grantorsOf: (permission, page) =>
+      holdersOf(administrativePermission === undefined ? [permission] : [permission, administrativePermission], page),
 
     permissionsOfRole: async (role, { transaction } = {}) => {
       const store = objectionGrantStore({ knex: transaction ?? knex })

@@ -48,6 +48,6 @@ export function createRoleAdmin<Permission extends string>(options: {
     ...roleWrites<Permission>(knex, grantors),
     ...assignmentWrites(knex, grantors),
     ...separationWrites(knex),
-    ...reviews<Permission>({ knex, permissions, users: options.users }),
+    ...reviews<Permission>({ knex, permissions, users: options.users, administrativePermission }),
   }
 }

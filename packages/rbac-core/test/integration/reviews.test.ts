@@ -110,6 +110,22 @@ describe('the review functions', () => {
     expect(await admin.usersWith('document:read', { scope: 'team:9' })).toHaveLength(2)
   })
 
+  test('list who may grant a permission: its holders, the administrators and the superusers', async () => {
+    const carl = await insertUser(knex)
+    await admin.createRole({ name: 'staff', permissions: ['user:*'] })
+    await admin.assign(ann, 'editor', { scope: 'team:7' })
+    await admin.assign(bob, 'staff')
+    await admin.assign(carl, 'viewer')
+    const administered = createRoleAdmin({ knex, permissions, administrativePermission: 'user:manage' })
+    const idsOf = async (holders: Promise<{ userId: string }[]>): Promise<Set<string>> =>
+      new Set((await holders).map(holder => holder.userId))
+    expect(await idsOf(admin.grantorsOf('document:update'))).toEqual(new Set([ann, root]))
+    expect(await idsOf(administered.grantorsOf('document:update'))).toEqual(new Set([ann, bob, root]))
+    expect(await idsOf(administered.grantorsOf('document:update', { scope: 'team:8' }))).toEqual(new Set([bob, root]))
+    await knex('permissions').where({ name: 'user:manage' }).update({ is_active: false })
+    expect(await idsOf(administered.grantorsOf('document:update'))).toEqual(new Set([ann, root]))
+  })
+
   test('give pages of users', async () => {
     await admin.assign(ann, 'viewer', { scope: 'team:7' })
     await admin.assign(ann, 'viewer', { scope: 'team:8' })

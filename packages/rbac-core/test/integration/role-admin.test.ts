@@ -494,6 +494,15 @@ describe('a grantor', () => {
     await expect(give()).rejects.toMatchObject({ code: 'GRANT_NOT_HELD' })
   })
 
+  test('does not administer while the administrative permission is switched off', async () => {
+    await admin.grant('editor', ['user:*'])
+    await admin.assign(user, 'publisher', { grantedBy: grantor })
+    await knex('permissions').where({ name: 'user:manage' }).update({ is_active: false })
+    await expect(admin.assign(user, 'publisher', { grantedBy: grantor })).rejects.toMatchObject({
+      code: 'GRANT_NOT_HELD',
+    })
+  })
+
   test('needs the wildcard to give the wildcard', async () => {
     await admin.grant(
       'editor',
