@@ -21,3 +21,4 @@ export { createSanitize, type Sanitize, type SanitizeOptions } from './processin
 export type { AuditSink, SinkPage, SinkReport } from './storage/audit-sink.ts'
 export type { SpoolOptions } from './storage/spool.ts'
 export type { AuditStore } from './storage/audit-store.ts'
+export { toCsv, toJsonLines } from './storage/export-rows.ts'
