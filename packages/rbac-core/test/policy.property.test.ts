@@ -1,4 +1,11 @@
-import { catalogOf, compilePolicy, createGuards, violatedRules, type RoleRecord } from '@countersign/rbac-core'
+import {
+  catalogOf,
+  compilePolicy,
+  createGuards,
+  violatedRules,
+  type Requirement,
+  type RoleRecord,
+} from '@countersign/rbac-core'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { Oracle, type OracleSubject } from './support/oracle.ts'
@@ -72,6 +79,35 @@ test('a guard answers as the access does, also over a catalog in another order',
       }
     }),
     { numRuns: 500 },
+  )
+})
+
+test('a combined guard answers as its parts say, whatever the nesting', () => {
+  const { requirement } = fc.letrec<{ requirement: Requirement }>(tie => ({
+    requirement: fc.oneof(
+      { maxDepth: 4, withCrossShrink: true },
+      fc.constantFrom(...names),
+      fc.record({ role: anyRole }),
+      fc.record({ anyOf: fc.array(tie('requirement'), { minLength: 1, maxLength: 3 }) }),
+      fc.record({ allOf: fc.array(tie('requirement'), { minLength: 1, maxLength: 3 }) }),
+      fc.record({ not: tie('requirement') }),
+    ),
+  }))
+  fc.assert(
+    fc.property(world, requirement, scope, (given, asked, at) => {
+      const oracle = new Oracle(given.roles, given.inactivePermissions)
+      const { subject } = given
+      const passes = (part: Requirement): boolean => {
+        if (typeof part === 'string') return oracle.can(subject, part, at)
+        if ('role' in part) return oracle.hasRole(subject, part.role, at)
+        if ('not' in part) return !passes(part.not)
+        return 'anyOf' in part ? part.anyOf.some(passes) : part.allOf.every(passes)
+      }
+      const access = resolve(compile(given), subject)
+      const expected = subject.isActive && (subject.isSuperuser || passes(asked))
+      expect(createGuards(catalog).requireAccess(asked).allows(access, { scope: at })).toBe(expected)
+    }),
+    { numRuns: 2000 },
   )
 })
 
