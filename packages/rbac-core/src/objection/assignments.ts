@@ -41,7 +41,7 @@ export function assignmentWrites(knex: Knex, grantors: Grantors): AssignmentWrit
         checkOptions(options)
         await lockUser(transaction, grantors.users, userId)
         const { id: roleId } = await findRole(transaction, role, 'assign')
-        const refuseUnheld = await grantorOf(transaction, grantors, options.grantedBy, options.scope)
+        const refuseUnheld = await grantorOf(transaction, grantors, options.grantedBy, options)
         await refuseUnheld(roleId)
         await transaction.raw(
           `insert into user_roles (user_id, role_id, scope, expires_at, granted_by, reason) values (?, ?, ?, ?, ?, ?)

@@ -22,7 +22,10 @@ export interface NewRole<Permission extends string = string> {
 
 /** The options of a write that widens a role. */
 export interface GrantOptions extends TransactionOptions {
-  /** The user on whose behalf it is done, who must hold what is granted; without one nothing is checked. */
+  /**
+   * The user on whose behalf it is done, who must hold what is granted, and for at least as long; without one nothing is
+   * checked.
+   */
   readonly grantedBy?: string | undefined
 }
 

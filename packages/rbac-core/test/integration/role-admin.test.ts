@@ -494,6 +494,23 @@ describe('a grantor', () => {
     await expect(give()).rejects.toMatchObject({ code: 'GRANT_NOT_HELD' })
   })
 
+  test('cannot make last, for others or themselves, what they hold for a time', async () => {
+    const [soon, later] = [new Date(Date.now() + 60_000), new Date(Date.now() + 120_000)]
+    await admin.assign(grantor, 'publisher', { expiresAt: soon })
+    await admin.assign(user, 'publisher', { expiresAt: soon, grantedBy: grantor })
+    const refusal = { code: 'GRANT_NOT_HELD', permissions: ['document:publish'] }
+    for (const attempt of [
+      () => admin.assign(user, 'publisher', { expiresAt: later, grantedBy: grantor }),
+      () => admin.assign(grantor, 'publisher', { grantedBy: grantor }),
+      () => admin.grant('viewer', ['document:publish'], { grantedBy: grantor }),
+    ]) {
+      await expect(attempt()).rejects.toMatchObject(refusal)
+    }
+    await admin.createRole({ name: 'staff', permissions: ['user:manage'] })
+    await admin.assign(grantor, 'staff', { expiresAt: soon })
+    await admin.assign(user, 'publisher', { grantedBy: grantor })
+  })
+
   test('does not administer while the administrative permission is switched off', async () => {
     await admin.grant('editor', ['user:*'])
     await admin.assign(user, 'publisher', { grantedBy: grantor })
