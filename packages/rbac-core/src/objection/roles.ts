@@ -40,12 +40,15 @@ export interface RoleWrites<Permission extends string> {
   createRole(role: NewRole<Permission>, options?: GrantOptions): Promise<GrantVersion>
   /** Renames a role; its assignments stay. Throws `ROLE_EXISTS`, `SYSTEM_ROLE`. */
   renameRole(role: string, name: string, options?: RoleChangeOptions): Promise<GrantVersion>
+  /** Replaces a role's description. */
   describeRole(role: string, description: string, options?: RoleChangeOptions): Promise<GrantVersion>
   /** Deletes a role with its assignments. Throws `SYSTEM_ROLE`. */
   deleteRole(role: string, options?: RoleChangeOptions): Promise<GrantVersion>
   /** Copies a role's description, permissions and inherited roles, but no assignment. */
   cloneRole(role: string, name: string, options?: GrantOptions): Promise<GrantVersion>
+  /** Adds permissions or wildcards to a role; one it has already is no error. Throws `UNKNOWN_PERMISSION`. */
   grant(role: string, permissions: readonly GrantName<Permission>[], options?: RoleChangeOptions): Promise<GrantVersion>
+  /** Takes permissions or wildcards from a role, exactly as they were granted. */
   revoke(
     role: string,
     permissions: readonly GrantName<Permission>[],
@@ -56,6 +59,7 @@ export interface RoleWrites<Permission extends string> {
    * who has the role would then hold too much.
    */
   setInherits(role: string, inherits: readonly string[], options?: RoleChangeOptions): Promise<GrantVersion>
+  /** Lets a role grant again. Throws `GRANT_NOT_HELD`. */
   activateRole(role: string, options?: RoleChangeOptions): Promise<GrantVersion>
   /** Makes a role grant nothing and pass nothing on. Throws `SYSTEM_ROLE`. */
   deactivateRole(role: string, options?: RoleChangeOptions): Promise<GrantVersion>
