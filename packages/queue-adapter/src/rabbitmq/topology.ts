@@ -57,3 +57,22 @@ export function delayDeclaration(stepMs: number): QueueDeclaration {
     },
   }
 }
+
+/** Lists what is declared for these queues, one line an object, without asking a broker. */
+export function describeTopology(specs: readonly QueueSpec[]): string[] {
+  const shown = ({ name, options }: QueueDeclaration): string => {
+    const settings = Object.entries(options.arguments as Record<string, string | number>)
+    return `queue ${name} ${settings.map(([key, value]) => `${key}=${value === '' ? '(default)' : value}`).join(' ')}`
+  }
+  const bound = specs.filter(spec => spec.topic !== undefined)
+  return [
+    ...specs.map(spec => shown(queueDeclaration(spec))),
+    ...(bound.length > 0 ? [`exchange ${eventsExchange} topic`] : []),
+    ...bound.map(({ name, topic }) => `binding ${eventsExchange} -> ${name} on ${topic}`),
+    ...delaySteps.flatMap(step => [
+      `exchange ${delayName(step)} fanout`,
+      shown(delayDeclaration(step)),
+      `binding ${delayName(step)} -> ${delayName(step)}`,
+    ]),
+  ]
+}
