@@ -1,5 +1,5 @@
-import { globSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import ts from 'typescript'
 import { root } from './workspace.ts'
 
@@ -27,20 +27,29 @@ export function documentationFences(): Fence[] {
 
 function fencesOf(file: string): Fence[] {
   const source = readFileSync(join(root, file), 'utf8')
-  // Nothing is installed beside the documentation; the tests have all that a guide may import.
-  const home = join(root, /^(packages|examples)\//.test(file) ? dirname(file) : 'test')
   const fences: Fence[] = []
   for (const match of source.matchAll(/^([ \t]*(?:\* )?)```ts\n([\s\S]*?)^[ \t]*(?:\* )?```$/gm)) {
     const [, indent = '', body = ''] = match
     const margin = indent.includes('*') ? /^[ \t]*\* ?/gm : /^/gm
+    const text = `${body.replaceAll(margin, '')}\nexport {}\n`
+    const home = join(root, /^(packages|examples)\//.test(file) ? dirname(file) : homeOf(text))
     fences.push({
       at: `${file}:${source.slice(0, match.index).split('\n').length}`,
       home,
       fileName: join(home, `${file.replaceAll('/', '-')}.fence-${fences.length + 1}.ts`),
-      text: `${body.replaceAll(margin, '')}\nexport {}\n`,
+      text,
     })
   }
   return fences
+}
+
+/** Nothing is installed beside the documentation: a guide is at home in the first package that has what it imports. */
+function homeOf(text: string): string {
+  const imported = [...text.matchAll(/from '((?:@[^/']+\/)?[^/'.:]+)[^':]*'/g)].map(([, name = '']) => name)
+  const homes = ['test', 'packages/rbac-core', 'packages/audit-log']
+  const has = (home: string, name: string): boolean =>
+    existsSync(join(root, home, 'node_modules', name)) || name === `@countersign/${basename(home)}`
+  return homes.find(home => imported.every(name => has(home, name))) ?? 'test'
 }
 
 /** The compiler's complaints about the fences, each compiled as a module that knows nothing of the others. */
