@@ -6,6 +6,7 @@ const needed = [
   { program: '/usr/bin/memcached', package: 'memcached' },
   { program: '/usr/lib/rabbitmq/bin/rabbitmq-server', package: 'rabbitmq-server' },
   { program: '/usr/sbin/nginx', package: 'nginx' },
+  { program: '/usr/sbin/pgbouncer', package: 'pgbouncer' },
   { program: '/usr/bin/openssl', package: 'openssl' },
   { program: '/usr/bin/chromium', package: 'chromium' },
 ]
