@@ -3,7 +3,7 @@
 // Installs the packed packages and their optional peers into an empty project and loads every door with the node that
 // runs this file, by import and by require. Plain JavaScript: it runs on every Node that the packages support.
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join, resolve } from 'node:path'
@@ -12,7 +12,13 @@ import { parseArgs } from 'node:util'
 import { pathToFileURL } from 'node:url'
 import { lowestPeers } from './lowest-peers.mjs'
 
-/** @typedef {{ name: string, exports: Record<string, unknown>, peerDependencies?: Record<string, string> }} Manifest */
+/**
+ * @typedef {object} Manifest
+ * @property {string} name
+ * @property {Record<string, string | Record<string, string>>} exports
+ * @property {Record<string, string>} [bin]
+ * @property {Record<string, string>} [peerDependencies]
+ */
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
@@ -27,11 +33,13 @@ const files = readdirSync(tarballs)
   .filter(name => name.endsWith('.tgz'))
   .map(name => join(tarballs, name))
 const manifests = files.map(manifestOf)
-const doors = manifests.flatMap(({ name, exports }) =>
-  Object.keys(exports)
-    .filter(door => door !== './package.json')
-    .map(door => name + door.slice(1)),
+// A command is run, not imported.
+const doors = manifests.flatMap(({ name, exports, bin = {} }) =>
+  Object.entries(exports)
+    .filter(([, target]) => typeof target === 'object' && !Object.values(bin).includes(target.default))
+    .map(([door]) => name + door.slice(1)),
 )
+const commands = manifests.flatMap(({ bin = {} }) => Object.keys(bin))
 if (doors.length === 0) throw new Error(`found no package in ${tarballs}`)
 
 const project = join(tarballs, `../consumer-${values.peers}`)
@@ -55,6 +63,12 @@ for (const door of doors) {
   const imported = await import(pathToFileURL(require.resolve(door)).href)
   if (Object.keys(imported).length === 0) throw new Error(`${door} exports nothing`)
   if (required !== imported) throw new Error(`${door} is not the same module by import and by require`)
+}
+for (const command of commands) {
+  const { stdout, stderr } = spawnSync(process.execPath, [join(project, 'node_modules/.bin', command)], {
+    encoding: 'utf8',
+  })
+  assert.match(stdout + stderr, /^usage:/im, `${command} says how it is used`)
 }
 await checkBehaviour()
 process.stdout.write(`${JSON.stringify({ node: process.version, peers: values.peers, project, doors })}\n`)
