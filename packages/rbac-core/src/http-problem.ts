@@ -25,7 +25,9 @@ const answers: readonly [{ isInstance(value: unknown): boolean }, HttpProblem['s
 /** Tells how a denial is answered. Throws what is none, a fault of the program. */
 export function problemOf(error: unknown): HttpProblem {
   const found = answers.find(([type]) => type.isInstance(error))
-  if (found === undefined) throw error
+  // A static rule is broken by giving a role: that is for the handler which gives it.
+  const isStatic = SeparationOfDutyError.isInstance(error) && error.kind === 'static'
+  if (found === undefined || isStatic) throw error
   const [, status, title] = found
   return {
     status,

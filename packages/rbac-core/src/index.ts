@@ -1,4 +1,10 @@
-export { createAuthorizer, type AccessOptions, type Authorizer, type AuthorizerOptions } from './authorizer.ts'
+export {
+  createAuthorizer,
+  type AccessOptions,
+  type Authorizer,
+  type AuthorizerExplanation,
+  type AuthorizerOptions,
+} from './authorizer.ts'
 export {
   memoryGrantStore,
   type MemoryAssignment,

@@ -1,6 +1,7 @@
 import { runWithAccess } from '../context.ts'
 import { accessOfRequest, type HttpAccessOptions } from '../http-access.ts'
 import type { Access } from '../access.ts'
+import { problemOf } from '../http-problem.ts'
 import { answerProblem } from './answer-problem.ts'
 import type { KoaContextLike, KoaMiddlewareLike } from './koa-like.ts'
 
@@ -11,7 +12,8 @@ export type KoaAccessOptions = HttpAccessOptions<KoaContextLike>
  * Makes Koa middleware that resolves the access of each request and runs everything further down with it.
  *
  * It sets `ctx.state.access`, undefined for a request without a subject. When the rights cannot be read the answer is
- * 503, and nothing further down runs.
+ * 503, and nothing further down runs. A denial that is thrown further down, by a guarded method or `assert`, is answered
+ * as a guard's middleware answers it.
  *
  * @param options - The authorizer, and how a request names its subject.
  * @returns The middleware.
@@ -33,6 +35,11 @@ export function koaAccess(options: KoaAccessOptions): KoaMiddlewareLike {
     if (resolved.problem) return answerProblem(ctx, resolved.problem)
     const state = ctx.state as { access?: Access | undefined }
     state.access = resolved.access
-    return runWithAccess(resolved.access, next)
+    try {
+      return await runWithAccess(resolved.access, next)
+    } catch (error) {
+      if (ctx.headerSent) throw error
+      return answerProblem(ctx, problemOf(error))
+    }
   }
 }

@@ -3,9 +3,11 @@ export interface KoaContextLike {
   status: number
   type: string
   body: unknown
+  readonly headerSent: boolean
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- Koa's own type for what middleware share.
   state: any
   readonly app: { emit(event: string, ...args: unknown[]): unknown }
+  get(field: string): string
   set(field: string, value: string): void
 }
 

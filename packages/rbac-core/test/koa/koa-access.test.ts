@@ -5,6 +5,7 @@ import {
   definePermissions,
   definePolicy,
   memoryGrantStore,
+  runWithAccess,
 } from '@countersign/rbac-core'
 import { koaAccess, koaGuards, type KoaAccessOptions } from '@countersign/rbac-core/koa'
 import Koa from 'koa'
@@ -136,4 +137,52 @@ test('an error of the handler passes the guard as it is', async () => {
   })
   expect((await fetch(url)).status).toBe(500)
   expect(errors).toEqual([expect.objectContaining({ message: 'of the handler' })])
+})
+
+const { requirePermission: guardedBy, requireRole } = createGuards(permissions)
+
+test.each([
+  ['assert', 403, 'PERMISSION_DENIED', (): unknown => currentAccess()?.assert('payment:audit')],
+  ['a guarded function', 403, 'PERMISSION_DENIED', guardedBy('payment:audit').wrap(() => 1)],
+  [
+    'a guarded function that runs without an access',
+    401,
+    'UNAUTHENTICATED',
+    (): unknown =>
+      runWithAccess(
+        undefined,
+        requireRole('clerk').wrap(() => 1),
+      ),
+  ],
+])('a denial thrown further down by %s is answered %i', async (_what, status, code, run) => {
+  const { url, errors } = await serve({ subjectId: () => 'vic' }, app => app.use(() => run()))
+  const response = await fetch(url)
+  expect(response.status).toBe(status)
+  expect(response.headers.get('content-type')).toBe('application/problem+json')
+  expect(await response.json()).toMatchObject({ status, code })
+  expect(errors).toEqual([])
+})
+
+test('a broken static rule is no denial of the request, and is left to the handler', async () => {
+  const rules = definePolicy(permissions, {
+    roles: { clerk: {}, auditor: {} },
+    separationOfDuty: [{ name: 'x', kind: 'static', roles: ['clerk', 'auditor'], atMost: 1 }],
+  })
+  const { url, errors } = await serve({ subjectId: () => 'vic' }, app =>
+    app.use(() => memoryGrantStore({ policy: rules }).setSubject('ann', ['clerk', 'auditor'])),
+  )
+  expect((await fetch(url)).status).toBe(500)
+  expect(errors).toEqual([expect.objectContaining({ code: 'SEPARATION_OF_DUTY' })])
+})
+
+test('a denial after the answer cannot be answered, and reaches the error event', async () => {
+  const { url, errors } = await serve({ subjectId: () => 'vic' }, app =>
+    app.use(ctx => {
+      ctx.res.end('answered')
+      currentAccess()?.assert('payment:audit')
+    }),
+  )
+  expect(await (await fetch(url)).text()).toBe('answered')
+  await until(() => errors.length > 0)
+  expect(errors).toEqual([expect.objectContaining({ code: 'PERMISSION_DENIED' })])
 })
