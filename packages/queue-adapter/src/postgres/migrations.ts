@@ -33,6 +33,11 @@ const list: readonly { readonly name: string; readonly up: string; readonly down
       create index queue_inbox_handled_at on queue_inbox using brin (handled_at)`,
     down: 'drop table queue_inbox',
   },
+  {
+    name: '003_queue_schedule',
+    up: 'create table queue_schedule (name text primary key, last_at timestamptz not null)',
+    down: 'drop table queue_schedule',
+  },
 ]
 
 /**

@@ -5,6 +5,7 @@ import { prepare, type EmitOptions, type EnqueueOptions, type PreparedMessage } 
 import type { Queue } from '../queue.ts'
 import type { Task, TopicEvent } from '../task.ts'
 import { startRelay, type Relay, type RelayOptions } from './relay.ts'
+import { startSchedule, type Schedule, type ScheduleOptions } from './schedule.ts'
 import { afterCommit, run, type Transaction } from './transaction.ts'
 
 /** The settings of {@link createOutbox}. */
@@ -31,6 +32,15 @@ export interface Outbox {
     input: NoInfer<Input>,
     options: EmitOptions & { transaction: Transaction },
   ): Promise<{ id: string }>
+  /**
+   * Sends a task at the times of a cron expression (UTC): once per time, however many processes have the schedule. Times at
+   * which no process runs are not made up for.
+   */
+  schedule<Input, Output>(
+    task: Task<Input, Output>,
+    input: NoInfer<Input>,
+    options: ScheduleOptions & Pick<EnqueueOptions, 'priority' | 'headers'>,
+  ): Schedule
   /** Starts to hand committed rows to a queue; each is deleted when the queue holds it for good. */
   relay(queue: Queue, options?: RelayOptions): Relay
   /** Makes this process's relays look at once. */
@@ -89,6 +99,12 @@ export function createOutbox(options: OutboxOptions): Outbox {
   return {
     enqueue: write,
     emit: write,
+    schedule: (task, input, settings) => {
+      const { name, priority, headers } = settings
+      return startSchedule(knex, settings, (at, transaction) =>
+        write(task, input, { id: `${name}@${new Date(at).toISOString()}`, priority, headers, transaction }),
+      )
+    },
     relay: (queue, settings = {}) => {
       const relay = startRelay(knex, queue, settings)
       relays.add(relay.wake)
