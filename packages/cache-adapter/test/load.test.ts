@@ -232,6 +232,7 @@ describe('grace', () => {
     await elsewhere.set('k', 10, options)
     advance(1000)
     const call = cache.getOrLoad('k', () => 11, { ...options, softTimeoutMs: 5000 })
+    await setImmediate()
     old.open(2)
     expect(await call).toBe(11)
   })

@@ -137,6 +137,22 @@ describe('when a server fails', () => {
     await vi.waitUntil(async () => (await others.get('k')) === undefined, { timeout: 5000 })
   })
 
+  test('a write that a frozen server carries out when it wakes is served to nobody who knows better', async () => {
+    const mine = connect().caches.namespace<number>('n')
+    const others = connect().caches.namespace<number>('n')
+    await mine.set('k', 1)
+    server.pause()
+    await mine.set('k', 2)
+    server.resume()
+    await vi.waitUntil(
+      async () => {
+        expect(await mine.getOrLoad('k', () => 3)).toBe(3)
+        return (await others.get('k')) === 3
+      },
+      { timeout: 8000 },
+    )
+  })
+
   const faults: [string, (proxy: FaultProxy) => void][] = [
     ['stalls', one => one.stall()],
     ['is cut by FIN in mid-answer', one => one.cutAfter(40, 'fin')],

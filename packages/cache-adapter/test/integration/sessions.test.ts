@@ -101,6 +101,25 @@ describe.each(stores)('sessions in %s', (_name, makeStore) => {
     expect(await sessions.read(id)).toBeUndefined()
   })
 
+  test('a session that ends while it is in the cache ends on time', async () => {
+    const { sessions, calls, advance } = setUp({ idleMs: 10_000, absoluteMs: 14_000, touchEveryMs: 5000 })
+    const idle = await sessions.create({ userId: userId() })
+    const used = await sessions.create({ userId: userId() })
+    for (const { id } of [idle, used]) await sessions.read(id)
+    advance(9000)
+    await sessions.read(used.id)
+    await sessions.read(used.id)
+    const { find } = calls
+    advance(1000)
+    expect(await sessions.read(idle.id)).toBeUndefined()
+    expect(await sessions.read(used.id)).toBeDefined()
+    advance(3999)
+    expect(await sessions.read(used.id)).toBeDefined()
+    advance(1)
+    expect(await sessions.read(used.id)).toBeUndefined()
+    expect(calls.find).toBe(find)
+  })
+
   test('a rotated session has another id, and the old one is void at once', async () => {
     const { sessions } = setUp()
     const old = await sessions.create({ userId: userId(), data: { a: 1 } })
