@@ -112,6 +112,12 @@ test.each<[string, () => unknown, string, Decision]>([
     'PERMISSION_DENIED',
     { allowed: false, permission: 'user:manage', reason: 'not-granted', grantedBy: [], ...facts },
   ],
+  [
+    'an assert that passes',
+    () => editor.assert('document:update'),
+    'done',
+    { allowed: true, permission: 'document:update', reason: 'granted', grantedBy: ['editor'], ...facts },
+  ],
 ])('the channel hears once of %s', (_what, run, code, decision) => {
   expect(outcome(run)).toBe(code)
   expect(heard).toEqual([decision])

@@ -71,6 +71,11 @@ test('a denial names the separation rule that forbids a role which would grant i
   })
 })
 
+test('a rule that the subject breaks already is not in the way of yet another role', () => {
+  const access = policy.accessFor({ id: 'u', roles: ['editor', 'publisher'] })
+  expect(access.explain('document:delete')).not.toHaveProperty('inTheWay')
+})
+
 test('a denial names the scopes in which the permission is held', () => {
   const access = policy.accessFor({ id: 'u', roles: [{ role: 'publisher', scope: 'team:7' }] })
   const expected = {
