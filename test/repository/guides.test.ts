@@ -1,13 +1,13 @@
 import { build } from 'esbuild'
 import { execFile } from 'node:child_process'
 import { globSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import ts from 'typescript'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { temporaryFolder } from '../support/service.ts'
 import { claimsOf, documentationFences, type Fence } from './fences.ts'
-import { root } from './workspace.ts'
+import { publishedPackages, root } from './workspace.ts'
 
 const run = promisify(execFile)
 const claiming = documentationFences().filter(fence => fence.text.includes('// =>'))
@@ -85,6 +85,17 @@ test('every decision stands in the list of decisions, under its heading', () => 
     expect(list).toContain(`  - ${file}\n`)
     expect(list).toContain(`| ${number} | [${title}](${file})`)
   }
+})
+
+test.each(publishedPackages())('every door of $manifest.name is in the reference', ({ directory, manifest, doors }) => {
+  const { packageOptions } = JSON.parse(readFileSync(join(root, 'docs/typedoc.json'), 'utf8')) as {
+    packageOptions: { entryPoints: string[] }
+  }
+  const documented = packageOptions.entryPoints.flatMap(entry => globSync(entry, { cwd: directory }))
+  // A command line is told of in the README; it exports nothing.
+  const commands = Object.values(manifest.bin ?? {}).map(file => basename(file, '.js'))
+  const written = [...doors].filter(([door]) => !commands.includes(door.slice(2))).map(([, source]) => source.slice(2))
+  expect(documented.sort()).toEqual(written.sort())
 })
 
 interface Result {
