@@ -102,7 +102,7 @@ describe.each(stores)('sessions in %s', (_name, makeStore) => {
   })
 
   test('a session that ends while it is in the cache ends on time', async () => {
-    const { sessions, calls, advance } = setUp({ idleMs: 10_000, absoluteMs: 14_000, touchEveryMs: 5000 })
+    const { sessions, calls, advance } = setUp({ idleMs: 10_000, absoluteMs: 13_000, touchEveryMs: 5000 })
     const idle = await sessions.create({ userId: userId() })
     const used = await sessions.create({ userId: userId() })
     for (const { id } of [idle, used]) await sessions.read(id)
@@ -113,7 +113,7 @@ describe.each(stores)('sessions in %s', (_name, makeStore) => {
     advance(1000)
     expect(await sessions.read(idle.id)).toBeUndefined()
     expect(await sessions.read(used.id)).toBeDefined()
-    advance(3999)
+    advance(2999)
     expect(await sessions.read(used.id)).toBeDefined()
     advance(1)
     expect(await sessions.read(used.id)).toBeUndefined()
