@@ -33,7 +33,7 @@ export class Documents {
   }
 }
 export const read = guards.requirePermission('document:read').wrap(async (id: string) => id)
-export const routeGuards = koaGuards(permissions)
+export const { requirePermission, requireRole } = koaGuards(permissions)
 
 export const knex = createKnex({ client: 'pg' })
 export const grants = objectionGrantStore({ knex })
