@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { AuditRow } from '../audit-event.ts'
 import type { AuditStore } from '../storage/audit-store.ts'
 import { carryAuditContext } from './carry-context.ts'
-import { columnCount, columnList, valuesOf } from './columns.ts'
+import { insertRows } from './columns.ts'
 import { selectPage } from './page.ts'
 import { sinkPage } from './sink-page.ts'
 
@@ -15,8 +15,6 @@ export interface PostgresAuditStoreOptions {
 
 // After this long without an answer a connection is given up, so that a dead server cannot hold all rows.
 const answerWithinMs = 10_000
-
-const tuple = `(${Array.from({ length: columnCount }, () => '?').join(', ')})`
 
 /**
  * Keeps the audit log in PostgreSQL, in the table that `migrations` makes.
@@ -30,10 +28,10 @@ export function postgresAuditStore({ knex }: PostgresAuditStoreOptions): AuditSt
   return {
     isTransaction: isOpenTransaction,
     async insert(row, transaction) {
-      await transaction.raw(`insert into audit_logs (${columnList}) values ${tuple}`, valuesOf(row))
+      await transaction.raw(insertRows, [JSON.stringify([row])])
     },
     async insertDurably(rows) {
-      await knex.raw(insertMany(rows.length), rows.flatMap(valuesOf)).timeout(answerWithinMs)
+      await knex.raw(insertRows, [JSON.stringify(rows)]).timeout(answerWithinMs)
     },
     isRowFault,
     page: async (filter, limit, afterId) => {
@@ -43,11 +41,6 @@ export function postgresAuditStore({ knex }: PostgresAuditStoreOptions): AuditSt
     },
     pageFor: (sink, limit) => sinkPage(knex, owner, sink, limit),
   }
-}
-
-function insertMany(count: number): string {
-  return `insert into audit_logs (${columnList}) values ${Array.from({ length: count }, () => tuple).join(', ')}
-    on conflict (id, created_at) do nothing`
 }
 
 function isOpenTransaction(value: unknown): value is Knex.Transaction {
