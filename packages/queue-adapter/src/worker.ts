@@ -107,7 +107,8 @@ export function startWorker<Input, Output>(
 
 /** One call of a handler: its signal, its time limit and how it can be given up. */
 class Run {
-  readonly #controller = new AbortController()
+  #controller: AbortController | undefined
+  #why: QueueError | undefined
   readonly #timer: NodeJS.Timeout
   readonly over: Promise<void>
   #end: () => void = () => undefined
@@ -118,11 +119,16 @@ class Run {
     this.over = new Promise(resolve => (this.#end = resolve))
     this.givenUp = new Promise(resolve => (this.#giveUp = resolve))
     this.#timer = setTimeout(() => {
-      this.#cancel(new QueueError('HANDLER_TIMEOUT', `the handler took longer than ${timeoutMs} ms`))
+      const why = new QueueError('HANDLER_TIMEOUT', `the handler took longer than ${timeoutMs} ms`)
+      this.#giveUp(why)
+      this.#abort(why)
     }, timeoutMs)
   }
 
   get signal(): AbortSignal {
+    // Made when a handler asks for it: most do not, and it is the dearest part of a run.
+    this.#controller ??= new AbortController()
+    if (this.#why) this.#controller.abort(this.#why)
     return this.#controller.signal
   }
 
@@ -134,12 +140,12 @@ class Run {
   abandon(): void {
     clearTimeout(this.#timer)
     this.#giveUp('abandoned')
-    this.#controller.abort(new QueueError('QUEUE_CLOSED', 'the worker was stopped before the handler was done'))
+    this.#abort(new QueueError('QUEUE_CLOSED', 'the worker was stopped before the handler was done'))
   }
 
-  #cancel(why: QueueError): void {
-    this.#giveUp(why)
-    this.#controller.abort(why)
+  #abort(why: QueueError): void {
+    this.#why = why
+    this.#controller?.abort(why)
   }
 }
 
@@ -167,7 +173,15 @@ async function attempt<Input, Output>(
   const call = async (): Promise<'handled'> => {
     const input = await read(definition, message)
     const { id, attempt: number, headers } = message
-    await carrier.run(headers, () => handler(input, { id, attempt: number, headers, signal: run.signal }))
+    const context: HandlerContext = {
+      id,
+      attempt: number,
+      headers,
+      get signal() {
+        return run.signal
+      },
+    }
+    await carrier.run(headers, () => handler(input, context))
     return 'handled'
   }
   try {
@@ -197,7 +211,8 @@ async function read<Input, Output>(
 ): Promise<Output> {
   let payload: unknown
   try {
-    payload = JSON.parse(Buffer.from(message.body).toString('utf8'))
+    const { buffer, byteOffset, byteLength } = message.body
+    payload = JSON.parse(Buffer.from(buffer, byteOffset, byteLength).toString('utf8'))
   } catch (cause) {
     throw new Unusable('undecodable', cause)
   }
