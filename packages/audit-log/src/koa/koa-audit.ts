@@ -1,40 +1,11 @@
 import { AsyncResource } from 'node:async_hooks'
-import type { Actor, RequestFacts } from '../audit-event.ts'
-import { collectDecisions, type Decisions } from '../collection/decision.ts'
-import {
-  abortedEvent,
-  addressFrom,
-  correlationIdFrom,
-  type Identity,
-  isUnsafe,
-  type RequestRecorder,
-  requestEvents,
-  runIdentified,
-  traceparentFrom,
-  userAgentFrom,
-} from '../collection/request.ts'
+import { type RequestAuditOptions, serveRequest, type ServedRequest } from '../collection/served-request.ts'
 import { NotRecordedError } from '../errors.ts'
 import type { KoaContextLike, KoaMiddlewareLike } from './koa-like.ts'
-import { isStream, responseFacts, routeOf, statusOfError } from './koa-response.ts'
+import { isStreamed, responseFacts, routeOf, statusOfError } from './koa-response.ts'
 
 /** How requests are recorded. */
-export interface KoaAuditOptions {
-  /** The log; `createAuditLog` makes one. */
-  readonly audit: RequestRecorder
-  /** Who acts. Asked whenever a row is written, so a session that is opened further down counts. */
-  readonly actor?: ((ctx: KoaContextLike) => Actor | undefined) | undefined
-  /** The session's id; only its SHA-256 is recorded. Asked as `actor` is. */
-  readonly sessionId?: ((ctx: KoaContextLike) => string | undefined) | undefined
-  /** The tenant. Asked as `actor` is. */
-  readonly tenantId?: ((ctx: KoaContextLike) => string | undefined) | undefined
-  /** Requests that get no row of their own, such as health checks; their denials are recorded all the same. */
-  readonly skip?: ((ctx: KoaContextLike) => boolean) | undefined
-  /** Whether requests that only read (GET, HEAD, OPTIONS) get a row too. @defaultValue `false` */
-  readonly reads?: boolean | ((ctx: KoaContextLike) => boolean) | undefined
-  /** Whether granted decisions are kept with the request beside the denials. @defaultValue `false` */
-  readonly allowedDecisions?: boolean | undefined
-  /** Whether the parsed request body is recorded; the log sanitizes it. @defaultValue `false` */
-  readonly requestBody?: boolean | ((ctx: KoaContextLike) => boolean) | undefined
+export interface KoaAuditOptions extends RequestAuditOptions<KoaContextLike> {
   /** The status with which an error handler around this middleware answers an error. @defaultValue Koa's own rule */
   readonly errorStatus?: ((error: unknown) => number) | undefined
 }
@@ -77,47 +48,41 @@ export interface KoaAuditOptions {
  * ```
  */
 export function koaAudit(options: KoaAuditOptions): KoaMiddlewareLike {
-  const { audit } = options
-
   return async function auditRequest(ctx, next) {
-    const correlationId = correlationIdFrom(ctx.get('x-correlation-id'), ctx.get('x-request-id'))
-    ctx.set('x-correlation-id', correlationId)
-    const origin = {
-      correlationId,
-      ip: addressFrom(ctx.ip),
-      userAgent: userAgentFrom(ctx.get('user-agent')),
-      traceparent: traceparentFrom(ctx.get('traceparent')),
-    }
-    const identity = (): Identity => identityOf(ctx, options)
-    await audit.run(origin, () =>
-      runIdentified(identity, () =>
-        collectDecisions(decisions => serve(ctx, next, options, correlationId, decisions), {
-          allowed: options.allowedDecisions,
-        }),
-      ),
-    )
+    const arrival = { method: ctx.method, ip: ctx.ip, header: (name: string) => ctx.get(name) }
+    await serveRequest(options, ctx, arrival, served => serve(ctx, next, options, served))
   }
-}
-
-function identityOf(ctx: KoaContextLike, { actor, sessionId, tenantId }: KoaAuditOptions): Identity {
-  return { actor: actor?.(ctx), sessionId: sessionId?.(ctx), tenantId: tenantId?.(ctx) }
 }
 
 async function serve(
   ctx: KoaContextLike,
   next: () => Promise<unknown>,
-  options: KoaAuditOptions,
-  correlationId: string,
-  decisions: () => Decisions,
+  { errorStatus = statusOfError }: KoaAuditOptions,
+  served: ServedRequest,
 ): Promise<void> {
-  const startedAt = performance.now()
-  const { errorStatus = statusOfError } = options
+  const { correlationId } = served
+  ctx.set('x-correlation-id', correlationId)
+  const record = (status: number): Promise<void> => {
+    const recorded = served.record({
+      path: routeOf(ctx),
+      status,
+      data: ctx.request.body,
+      metadata: responseFacts(ctx),
+    })
+    // A stream is sent after the middleware has ended; only one that breaks off needs a further row.
+    if (isStreamed(ctx)) ctx.res.once('close', AsyncResource.bind(recordAbort))
+    return recorded
+  }
+  const recordAbort = (): void => {
+    if (ctx.res.writableFinished) return
+    served.recordAbort().catch((failure: unknown) => ctx.app.emit('error', new NotRecordedError(failure), ctx))
+  }
   try {
     await next()
   } catch (error) {
     keepHeader(error, correlationId)
     try {
-      await record(ctx, options, decisions(), errorStatus(error), startedAt)
+      await record(errorStatus(error))
     } catch (failure) {
       // The client is told of its own error; the missing row is the operator's matter.
       ctx.app.emit('error', new NotRecordedError(failure), ctx)
@@ -125,51 +90,12 @@ async function serve(
     throw error
   }
   try {
-    await record(ctx, options, decisions(), ctx.status, startedAt)
+    await record(ctx.status)
   } catch (failure) {
     const error = new NotRecordedError(failure)
     keepHeader(error, correlationId)
     throw error
   }
-}
-
-async function record(
-  ctx: KoaContextLike,
-  options: KoaAuditOptions,
-  decisions: Decisions,
-  status: number,
-  startedAt: number,
-): Promise<void> {
-  const isDenied = decisions.denied.length > 0 || status === 401 || status === 403
-  const isChange = isUnsafe(ctx.method)
-  const isRecorded = options.skip?.(ctx) !== true && (isChange || isDenied || chosen(options.reads, ctx))
-  const request = {
-    method: ctx.method,
-    path: routeOf(ctx),
-    status,
-    durationMs: performance.now() - startedAt,
-    ...(chosen(options.requestBody, ctx) && { data: ctx.request.body }),
-  }
-  const events = requestEvents({ request, decisions, metadata: responseFacts(ctx) }, isRecorded)
-  if (isRecorded && isStream(ctx.body)) watchStream(ctx, options.audit, request, startedAt)
-  await Promise.all(events.map(event => options.audit.recordDurably(event)))
-}
-
-/** A stream is sent after the middleware has ended; only one that breaks off needs a further row. */
-function watchStream(ctx: KoaContextLike, audit: RequestRecorder, request: RequestFacts, startedAt: number): void {
-  const recordAbort = (): void => {
-    if (ctx.res.writableFinished) return
-    const durationMs = performance.now() - startedAt
-    audit.recordDurably(abortedEvent({ ...request, data: undefined, durationMs })).catch((failure: unknown) => {
-      ctx.app.emit('error', new NotRecordedError(failure), ctx)
-    })
-  }
-  // The event comes from the socket, outside of the request's context.
-  ctx.res.once('close', AsyncResource.bind(recordAbort))
-}
-
-function chosen(option: boolean | ((ctx: KoaContextLike) => boolean) | undefined, ctx: KoaContextLike): boolean {
-  return typeof option === 'function' ? option(ctx) : (option ?? false)
 }
 
 /** Koa removes all headers when it answers an error, except those the error carries. */

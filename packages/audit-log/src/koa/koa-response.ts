@@ -1,4 +1,5 @@
 import { STATUS_CODES } from 'node:http'
+import { answerMetadata, isStream } from '../collection/served-request.ts'
 import type { KoaContextLike } from './koa-like.ts'
 
 /** Gives the template of the matched route (`/documents/:id`), else the path; never the query string. */
@@ -15,23 +16,16 @@ export function statusOfError(error: unknown): number {
 }
 
 /** Tells whether the body is sent piece by piece after the middleware has ended. */
-export function isStream(body: unknown): boolean {
-  if (body instanceof ReadableStream || body instanceof Blob || body instanceof Response) return true
-  return typeof body === 'object' && body !== null && 'pipe' in body && typeof body.pipe === 'function'
+export function isStreamed(ctx: KoaContextLike): boolean {
+  return isStream(ctx.body)
 }
 
 /** Gives the sizes in bytes as far as they are known, and whether the client went away before its answer. */
 export function responseFacts(ctx: KoaContextLike): Readonly<Record<string, unknown>> {
-  const requestBytes = bytesIn(ctx.get('content-length'))
-  const responseBytes = bytesIn(ctx.response.get('content-length'))
-  return {
-    ...(requestBytes !== undefined && { requestBytes }),
-    ...(responseBytes !== undefined && { responseBytes }),
-    ...(isStream(ctx.body) && { streamed: true }),
-    ...(ctx.res.destroyed && { aborted: true }),
-  }
-}
-
-function bytesIn(header: string): number | undefined {
-  return /^\d{1,15}$/.test(header) ? Number(header) : undefined
+  return answerMetadata({
+    requestLength: ctx.get('content-length'),
+    responseLength: ctx.response.get('content-length'),
+    isStreamed: isStreamed(ctx),
+    isAborted: ctx.res.destroyed,
+  })
 }

@@ -1,0 +1,3 @@
+export type { RequestRecorder } from '../collection/request.ts'
+export { honoAudit, type HonoAuditOptions } from './hono-audit.ts'
+export type { HonoContextLike, HonoMiddlewareLike } from './hono-like.ts'
