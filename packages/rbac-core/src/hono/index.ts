@@ -1,5 +1,5 @@
-export type { AccessSource } from '../http-access.ts'
-export { guardOf } from '../http-guard.ts'
+export type { AccessSource, HttpAccessOptions } from '../http-access.ts'
+export { guardKey, guardOf, type HttpGuardOptions, type HttpGuards } from '../http-guard.ts'
 export type { GuardedRoute, RouteCheckOptions, RouteProblem } from '../http-routes.ts'
 export { honoAccess, type HonoAccessOptions } from './access.ts'
 export { honoGuards, type HonoGuard, type HonoGuardOptions, type HonoGuards } from './guards.ts'

@@ -1,5 +1,5 @@
-export type { AccessSource } from '../http-access.ts'
-export { guardOf } from '../http-guard.ts'
+export type { AccessSource, HttpAccessOptions } from '../http-access.ts'
+export { guardKey, guardOf, type HttpGuardOptions, type HttpGuards } from '../http-guard.ts'
 export type { GuardedRoute, RouteCheckOptions, RouteProblem } from '../http-routes.ts'
 export { koaAccess, type KoaAccessOptions } from './access.ts'
 export { koaGuards, type KoaGuard, type KoaGuardOptions, type KoaGuards } from './guards.ts'

@@ -1,5 +1,6 @@
-export type { AccessSource } from '../http-access.ts'
-export { guardOf } from '../http-guard.ts'
+export type { AccessSource, HttpAccessOptions } from '../http-access.ts'
+export type { ConnectMiddleware } from '../http-connect.ts'
+export { guardKey, guardOf, type HttpGuardOptions, type HttpGuards } from '../http-guard.ts'
 export type { GuardedRoute, RouteCheckOptions, RouteProblem } from '../http-routes.ts'
 export { nestAccess, type NestAccessOptions } from './access.ts'
 export { nestGuards, type NestGuard, type NestGuardOptions, type NestGuards } from './guards.ts'
