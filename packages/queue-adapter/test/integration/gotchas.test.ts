@@ -1,6 +1,6 @@
 import { connect } from 'amqplib'
 import { randomBytes } from 'node:crypto'
-import { afterEach, expect, inject, test } from 'vitest'
+import { afterEach, expect, inject, test, vi } from 'vitest'
 import { createQueue, type Queue, type QueueOptions } from '../../src/index.ts'
 import { rabbitmqTransport } from '../../src/rabbitmq/index.ts'
 import { faultProxy, type FaultProxy } from '../support/fault-proxy.ts'
@@ -10,6 +10,7 @@ import { gate, until } from '../support/wait.ts'
 
 const closing: (() => Promise<unknown>)[] = []
 afterEach(async () => {
+  vi.useRealTimers()
   for (const close of closing.splice(0).reverse()) await close()
 })
 
@@ -174,6 +175,47 @@ test('G7: a missing exchange costs the channel, and no message is lost without a
   await queue.enqueue(task, { n: 1 }, { delayMs: 250, id: 'delayed' })
 })
 
+test('G8: headers and options that amqplib throws on or drops are refused, and the channel lives', async () => {
+  const queue = queueAt(inject('amqpUrl'))
+  const task = numberTask('headers')
+  const inFlight = Array.from({ length: 50 }, (_, n) => queue.enqueue(task, { n }))
+  const bad = [
+    { headers: { a: undefined } },
+    { headers: { a: new Date() } },
+    { headers: { a: 1n } },
+    { headers: { a: Number.NaN } },
+    { headers: { a: () => 1 } },
+    { headers: { a: Symbol('s') } },
+    { headers: { a: 'x'.repeat(70_000) } },
+    { priority: 300 },
+    { delayMs: -1 },
+  ]
+  for (const options of bad) {
+    await expect(queue.enqueue(task, { n: 0 }, options as never)).rejects.toMatchObject({ code: 'INVALID_OPTION' })
+  }
+  await Promise.all(inFlight)
+  await until(async () => (await queue.depth(task)).normal === 50)
+})
+
+test('G8, the naive way: a date is lost, and a negative expiration takes the channel with it', async () => {
+  const name = `t${randomBytes(5).toString('hex')}`
+  const outcome = await withChannel(inject('amqpUrl'), async channel => {
+    await channel.assertQueue(name, { durable: true })
+    const closed = new Promise(resolve =>
+      channel.once('close', () => {
+        resolve('closed')
+      }),
+    )
+    channel.sendToQueue(name, Buffer.from('x'), { headers: { when: new Date(), gone: undefined } })
+    await channel.waitForConfirms()
+    const message = await channel.get(name, { noAck: true })
+    expect(message && message.properties.headers).toEqual({ when: {} })
+    channel.sendToQueue(name, Buffer.from('x'), { expiration: -5 })
+    return closed
+  })
+  expect(outcome).toBe('closed')
+})
+
 test('G9: a worker whose queue is deleted takes up its work again', async () => {
   const url = inject('amqpUrl')
   const task = numberTask('taken-away')
@@ -192,6 +234,31 @@ test('G9: a worker whose queue is deleted takes up its work again', async () => 
     ),
   )
   await until(() => done.includes('after'))
+})
+
+test('G9: a worker that was not told that its queue was deleted and made again elsewhere finds out by itself', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  const url = inject('amqpUrl')
+  const task = numberTask('forgotten')
+  const worker = queueAt(url)
+  const elsewhere = queueAt(url, { prefix: worker.prefix })
+  const done: string[] = []
+  worker.work(task, (_input, { id }) => void done.push(id))
+  await elsewhere.enqueue(task, { n: 1 }, { id: 'before' })
+  await until(() => done.length === 1)
+  await withChannel(url, channel => channel.deleteQueue(`${worker.prefix}forgotten.normal`))
+  const send = (): Promise<boolean> =>
+    elsewhere.enqueue(task, { n: 1 }, { id: 'after' }).then(
+      () => true,
+      () => false,
+    )
+  await until(send)
+  let turns = 0
+  await until(() => {
+    // Each step is the minute after which an idle subscription is renewed.
+    if (turns++ % 100 === 0) vi.advanceTimersByTime(60_000)
+    return done.includes('after')
+  })
 })
 
 test('G9: handlers that throw or reject keep their worker going', async () => {
