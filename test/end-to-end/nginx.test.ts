@@ -208,7 +208,9 @@ describe('limits', () => {
     // The burst that is allowed, and the few that its rate of ten in a second lets through meanwhile.
     expect(passed).toBeGreaterThanOrEqual(1)
     expect(passed).toBeLessThan(40)
-    expect(answers.filter(({ status }) => status === 429).length).toBe(60 - passed)
+    const refused = answers.filter(({ status }) => status === 429)
+    expect(refused.length).toBe(60 - passed)
+    expect(refused.map(({ headers }) => headers.get('retry-after'))).toEqual(refused.map(() => ['1']))
     expect((await send('/api/v1/documents')).status).toBe(200)
   })
 
