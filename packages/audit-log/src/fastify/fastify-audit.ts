@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import {
   type Answer,
   answerMetadata,
@@ -17,7 +16,6 @@ export type FastifyAuditOptions<Request extends FastifyRequestLike = FastifyRequ
 interface Watched {
   readonly served: ServedRequest
   isAnswered: boolean
-  readonly inContext: <T>(work: () => T) => T
 }
 
 /**
@@ -68,18 +66,12 @@ export function fastifyAudit<Request extends FastifyRequestLike = FastifyRequest
     instance.addHook('onRequest', (request, reply, next) => {
       const arrival = { method: request.method, ip: request.ip, header: (name: string) => headerOf(request, name) }
       serveRequest(options, request as Request, arrival, served => {
-        const watched = { served, isAnswered: false, inContext: AsyncLocalStorage.snapshot() }
+        const watched = { served, isAnswered: false }
         requests.set(request, watched)
         reply.header('x-correlation-id', served.correlationId)
         watchClose(request, reply, watched)
         next()
       })
-    })
-    // The body has been read by now, in events of the socket, which do not keep the context.
-    instance.addHook('preValidation', (request, _reply, next) => {
-      const watched = requests.get(request)
-      if (watched) watched.inContext(next)
-      else next()
     })
     instance.addHook('onSend', (request, reply, payload, next) => {
       const watched = requests.get(request)

@@ -42,7 +42,7 @@ export type FastifySendHookLike = (
 
 /** What this package uses of a Fastify instance. */
 export interface FastifyInstanceLike {
-  addHook(name: 'onRequest' | 'preValidation', hook: FastifyHookLike): unknown
+  addHook(name: 'onRequest', hook: FastifyHookLike): unknown
   addHook(name: 'onSend', hook: FastifySendHookLike): unknown
 }
 

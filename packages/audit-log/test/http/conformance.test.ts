@@ -186,6 +186,7 @@ describe.each([
       expect(response.status).toBe(503)
       expect(await response.text()).toBe('Service Unavailable')
       expect(response.headers.get('x-correlation-id')).not.toBeNull()
+      expect(response.headers.get('set-cookie')).toBeNull()
       if (unrecorded) expect(unrecorded).toEqual([{ action: 'http.request', error: log.failure }])
     })
 

@@ -1,4 +1,3 @@
-import type { Access } from '../access.ts'
 import { runWithAccess } from '../context.ts'
 import { accessOfRequest, type HttpAccessOptions } from '../http-access.ts'
 import { answerProblem } from './answer-problem.ts'
@@ -32,21 +31,14 @@ export type FastifyAccessOptions = HttpAccessOptions<FastifyRequestLike>
  * ```
  */
 export function fastifyAccess(options: FastifyAccessOptions): FastifyPluginLike {
-  const accesses = new WeakMap<FastifyRequestLike, Access | undefined>()
-
   const plugin: FastifyPluginLike = (instance, _, done) => {
     instance.addHook('onRequest', (request, reply, next) => {
       accessOfRequest(options, request, error => {
         request.log.error({ err: error }, 'The rights of a request could not be read')
       }).then(resolved => {
-        if (resolved.problem) return answerProblem(reply, resolved.problem)
-        accesses.set(request, resolved.access)
-        return runWithAccess(resolved.access, next)
+        if (resolved.problem) answerProblem(reply, resolved.problem)
+        else runWithAccess(resolved.access, next)
       }, next)
-    })
-    // The body has been read by now, in events of the socket, which do not keep the context.
-    instance.addHook('preValidation', (request, _reply, next) => {
-      runWithAccess(accesses.get(request), next)
     })
     done()
   }

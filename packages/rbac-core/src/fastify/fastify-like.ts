@@ -29,7 +29,7 @@ export type FastifyHookLike = (
 
 /** What this package uses of a Fastify instance. */
 export interface FastifyInstanceLike {
-  addHook(name: 'onRequest' | 'preValidation', hook: FastifyHookLike): unknown
+  addHook(name: 'onRequest', hook: FastifyHookLike): unknown
 }
 
 /** A plugin, with no import of Fastify. */

@@ -15,7 +15,7 @@ export const serveExpress: Serve = async ({ skipPath, ...options }) => {
     to[method](path, async (req: Request, res: Response) => {
       const { session } = req as WithSession
       const reply = await handle({ id: req.params.id as string, session, body: req.body, gone: closed(res) })
-      res.status(reply.status)
+      res.status(reply.status).set(reply.headers ?? {})
       if (reply.stream) reply.stream.pipe(res)
       else if (reply.body) res.json(reply.body)
       else res.end()

@@ -12,7 +12,10 @@ export const serveFastify: Serve = async ({ skipPath, ...options }) => {
       const { id } = request.params
       const session = sessionOf(request)
       const answer = await handle({ id, session, body: request.body, gone: closed(reply.raw) })
-      return reply.code(answer.status).send(answer.stream ?? answer.body)
+      return reply
+        .code(answer.status)
+        .headers(answer.headers ?? {})
+        .send(answer.stream ?? answer.body)
     })
   app.addHook('onRequest', (request, _reply, done) => {
     sessions.set(request, {})

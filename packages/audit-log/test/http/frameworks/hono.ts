@@ -20,6 +20,7 @@ export const serveHono: Serve = async ({ skipPath, ...options }) => {
       const body: unknown = isJson ? await c.req.json() : undefined
       const call = { id: c.req.param('id'), session: c.var.session, body, gone: closed(c.env.outgoing) }
       const reply = await handle(call)
+      for (const [name, value] of Object.entries(reply.headers ?? {})) c.header(name, value)
       if (reply.stream) {
         const source = reply.stream
         const copy = async (out: StreamingApi): Promise<void> => {
@@ -29,7 +30,7 @@ export const serveHono: Serve = async ({ skipPath, ...options }) => {
           for await (const chunk of source) await out.write(chunk as Uint8Array)
         }
         // Without a handler of its own Hono prints that the client has gone.
-        return stream(c, copy, async () => {})
+        return stream(c, copy, () => Promise.resolve())
       }
       return reply.body ? c.json(reply.body, reply.status as 200) : c.body(null, reply.status as 204)
     })

@@ -19,9 +19,9 @@ export const serveKoa: Serve = async ({ skipPath, ...options }) => {
       const body = ctx.is('json') ? await json(ctx.req) : undefined
       Object.assign(ctx.request, { body })
       const reply = await handle({ id: ctx.params.id, session, body, gone: closed(ctx.res) })
-      ctx.status = reply.status
+      ctx.set(reply.headers ?? {})
       ctx.body = reply.stream ?? reply.body
-      if (reply.body === undefined && reply.stream === undefined) ctx.status = reply.status
+      ctx.status = reply.status
     })
   for (const route of own) add(router, route)
   for (const route of inner) add(mounted, route)

@@ -40,6 +40,7 @@ export interface Call {
 
 export interface Reply {
   readonly status: number
+  readonly headers?: Readonly<Record<string, string>> | undefined
   readonly body?: object | undefined
   readonly stream?: Readable | undefined
 }
@@ -101,7 +102,8 @@ export function routesOf(): { readonly own: Route[]; readonly mounted: Route[]; 
       path: '/partly',
       handle: () => {
         deny('document:read')
-        return { status: 200, body: { page: 'without the refused part' } }
+        const headers = { 'set-cookie': 'a=1' }
+        return { status: 200, headers, body: { page: 'without the refused part' } }
       },
     },
     {
