@@ -1,5 +1,6 @@
 import { connect } from 'amqplib'
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, inject, test, vi } from 'vitest'
 import { createQueue, type Queue, type QueueOptions } from '../../src/index.ts'
 import { rabbitmqTransport } from '../../src/rabbitmq/index.ts'
@@ -43,18 +44,22 @@ test('G2: closing at once loses no publish and no acknowledgement', async () => 
   })
 
   const consumer = queueAt(url, { prefix: publisher.prefix })
-  let handled = 0
-  const all = gate()
+  let started = 0
+  const finish = gate()
   consumer.work(
     task,
-    () => {
-      handled += 1
-      if (handled === 201) all.open()
+    async () => {
+      started += 1
+      await finish.opened
     },
     { concurrency: 250 },
   )
-  await all.opened
-  await consumer.close()
+  await until(() => started === 201)
+  const leaving = consumer.close()
+  // Nothing shows that the subscription is cancelled. Then 201 handlers end at once, and the channel after them.
+  await sleep(300)
+  finish.open()
+  expect(await leaving).toEqual({ unfinished: 0 })
   await withChannel(url, async channel => {
     await until(async () => (await messageCount(channel, queueName)) === 0)
   })
