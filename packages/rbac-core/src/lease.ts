@@ -9,8 +9,8 @@ export const neverStale: Lease = Object.freeze({ stale: false })
 /**
  * Ends accesses on time with one timer, so that no check reads a clock.
  *
- * Ends are rounded down to a grid, and all accesses that end together share one lease: the number of leases is bounded
- * by the bound on staleness, however many accesses there are.
+ * Ends are rounded down to a grid, one step more than needed since the timer may be a step late. All accesses that end
+ * together share one lease: the number of leases is bounded by the bound on staleness, however many accesses there are.
  */
 export class Leases {
   readonly #gridMs: number
@@ -21,9 +21,9 @@ export class Leases {
     this.#gridMs = Math.min(50, Math.max(1, longestMs / 100))
   }
 
-  /** Rounds a time of the monotonic clock down to when a lease can end. */
+  /** Rounds a time of the monotonic clock down to when a lease can end, so that its end is noticed in time. */
   endBefore(time: number): number {
-    return Math.floor(time / this.#gridMs) * this.#gridMs
+    return (Math.floor(time / this.#gridMs) - 1) * this.#gridMs
   }
 
   /** Returns the lease that ends at `end`, which `endBefore` gave. */

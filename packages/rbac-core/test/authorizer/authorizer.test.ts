@@ -372,7 +372,7 @@ describe('when the store is down', () => {
       }
     })
     expect(failure).toMatchObject({ code: 'GRANT_STORE_UNAVAILABLE', cause: { message: 'connection refused' } })
-    expect(lastAt - start).toBeGreaterThan(320)
+    expect(lastAt - start).toBeGreaterThan(100)
     expect(lastAt - start).toBeLessThan(400)
     await until(() => access.stale)
     expect(last?.can('document:update')).toBe(false)
@@ -444,7 +444,7 @@ describe('assignments that end', () => {
     expect(inUse.can('document:update')).toBe(true)
     const last = await lastAllowed(async () => (await authorizer.accessFor('u1')).can('document:update'))
     expect(last - start).toBeLessThan(150)
-    expect(performance.now() - start).toBeGreaterThan(90)
+    expect(performance.now() - start).toBeGreaterThan(40)
     await until(() => inUse.stale)
     expect(inUse.can('document:update')).toBe(false)
     const later = await authorizer.accessFor('u1')
