@@ -6,8 +6,8 @@ export type { DeadLetter, DeadLetters, DeadSelection } from './dead.ts'
 export type { EmitOptions, EnqueueOptions, PreparedMessage } from './prepare.ts'
 export type { ContextCarrier } from './carrier.ts'
 export type { Schema, SchemaIssue } from './schema.ts'
-export type { Failure, Message, MessageHeaders, OutgoingMessage, Priority } from './message.ts'
-export type { Consumer, Outcome, PublishOptions, QueueSpec, Receive, Transport, TransportState } from './transport.ts'
+export type { Failure, MessageHeaders, Priority } from './message.ts'
+export type { PublishOptions, Transport, TransportState } from './transport.ts'
 export {
   InvalidPayloadError,
   PublishUnknownError,

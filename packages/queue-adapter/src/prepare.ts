@@ -7,7 +7,7 @@ import { validate } from './schema.ts'
 import type { Task, TopicEvent } from './task.ts'
 
 /** The largest payload, in bytes of JSON: RabbitMQ 4 takes no larger message by default. */
-export const maxBodyBytes: number = 16 * 1024 * 1024
+const maxBodyBytes = 16 * 1024 * 1024
 const maxHeaderBytes = 16 * 1024
 const headerName = /^[A-Za-z][A-Za-z0-9_.-]{0,99}$/
 
@@ -61,7 +61,7 @@ export function prepare<Input, Output>(
   return checked instanceof Promise ? checked.then(message) : message()
 }
 
-export function encode(name: string, input: unknown): Uint8Array {
+function encode(name: string, input: unknown): Uint8Array {
   let text: string | undefined
   try {
     text = JSON.stringify(input)

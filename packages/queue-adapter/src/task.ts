@@ -2,7 +2,7 @@ import { invalidOption, wholeNumber } from './errors.ts'
 import { backoff, type RetryPolicy } from './retry.ts'
 import type { Schema } from './schema.ts'
 
-export const defaultTimeoutMs = 60_000
+const defaultTimeoutMs = 60_000
 /** RabbitMQ takes a delivery away after 30 minutes without an answer; a handler ends before that. */
 const longestTimeoutMs = 25 * 60_000
 
