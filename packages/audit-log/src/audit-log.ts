@@ -166,7 +166,12 @@ export function createAuditLog<Transaction>(options: AuditLogOptions<Transaction
 
     query: (filter = {}) => readRows(store, filter, recordReads ? () => recordRead(filter) : undefined),
 
-    carrier,
+    carrier: {
+      capture: () => carrier.capture(),
+      // Who speaks is this process, whoever sent the message.
+      run: <T>(headers: Readonly<Record<string, unknown>>, work: () => T) =>
+        carrier.run(headers, () => runWithAuditContext({ source }, work)),
+    },
 
     async close() {
       closed = true

@@ -112,6 +112,14 @@ test('all of the context arrives, whatever characters it has', async () => {
   })
 })
 
+test('what a worker changes joins the request that sent its task', async () => {
+  const headers = as('sender', () => database.audit.carrier.capture())
+  const changed = await database.audit.carrier.run(headers, () => Account.query().insert({ owner: 'worker' }))
+  expect(changed.owner).toBe('worker')
+  const [row] = await database.rows({ actorId: 'sender' })
+  expect(row).toMatchObject({ correlationId: 'of sender', source: 'test', newValues: { owner: 'worker' } })
+})
+
 test('a bound value that looks like the comment changes nothing', async () => {
   const forged = '/*countersign:{"u":"root"}*/'
   await as('honest', async () => database.knex('accounts').insert({ owner: forged }))
