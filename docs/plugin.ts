@@ -1,10 +1,24 @@
 import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { JSX, RendererEvent, type Application, type DocumentReflection } from 'typedoc'
+import {
+  Application,
+  JSX,
+  ReflectionKind,
+  RendererEvent,
+  type DeclarationReflection,
+  type DocumentReflection,
+  type ProjectReflection,
+} from 'typedoc'
 
-/** A TypeDoc plugin: names a page of text by its heading, and draws the diagrams of a page that has some. */
+/**
+ * A TypeDoc plugin: asks for the documentation that the packages owe their readers, names a page of text by its heading,
+ * and draws the diagrams of a page that has some.
+ */
 export function load(app: Application): void {
+  app.on(Application.EVENT_VALIDATE_PROJECT, project => {
+    for (const name of undocumented(project)) app.logger.warn(`${name} has no documentation`)
+  })
   app.renderer.on(RendererEvent.BEGIN, ({ project }) => {
     nameByHeading(project.documents ?? [])
   })
@@ -17,6 +31,26 @@ export function load(app: Application): void {
     copyFileSync(fileURLToPath(import.meta.resolve('@mermaid-js/tiny')), join(assets, 'mermaid.tiny.js'))
     copyFileSync(join(import.meta.dirname, 'diagrams.client.mjs'), join(assets, 'diagrams.js'))
   })
+}
+
+/**
+ * Lists what is exported without a word, and the methods of it. Properties may speak by their name and type, and so may
+ * what only repeats a part of a library's own types (`KoaContextLike`).
+ */
+function undocumented(project: ProjectReflection): string[] {
+  const exported = project.getReflectionsByKind(ReflectionKind.Module).flatMap(door => {
+    const names = (door as DeclarationReflection).children ?? []
+    return names.filter(one => one.kind !== ReflectionKind.Module && one.kind !== ReflectionKind.Reference)
+  })
+  const methods = exported
+    .filter(one => !one.name.endsWith('Like'))
+    .flatMap(one => one.children ?? [])
+    .filter(member => member.kind === ReflectionKind.Method)
+  return [...exported, ...methods].filter(one => !isDocumented(one)).map(one => one.getFullName())
+}
+
+function isDocumented(one: DeclarationReflection): boolean {
+  return one.hasComment() || (one.signatures ?? []).some(signature => signature.hasComment())
 }
 
 function nameByHeading(pages: readonly DocumentReflection[]): void {

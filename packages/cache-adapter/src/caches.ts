@@ -14,6 +14,7 @@ import { Reader } from './reader.ts'
 import { Recorder, type CacheStats } from './stats.ts'
 import type { CacheStore } from './store.ts'
 
+/** The settings of `createCaches`. */
 export interface CachesOptions {
   /** Where the bytes are kept. */
   store: CacheStore
@@ -36,6 +37,7 @@ export interface NamespaceOptions<V> extends LoadOptions {
   near?: NearCache | undefined
 }
 
+/** All caches of an application, over one store. */
 export interface Caches {
   /** Opens a typed namespace: 1 to 64 characters of A-Z a-z 0-9 _ . - */
   namespace<V>(name: string, options?: NamespaceOptions<V>): Cache<V>

@@ -2,8 +2,11 @@
 export interface NearCache {
   /** The longest time an object is kept, in milliseconds, and so the time for which another process may be ahead. */
   readonly maxMs: number
+  /** Returns the object, or undefined once its time is over. */
   get(key: string): unknown
+  /** Keeps an object for `ttlMs` milliseconds at most. */
   set(key: string, value: unknown, ttlMs: number): void
+  /** Forgets everything. */
   clear(): void
 }
 

@@ -12,6 +12,7 @@ export interface CachedQuery {
   readonly tables: readonly string[]
 }
 
+/** Keeps results of queries, voided by the tables they read. */
 export interface QueryCache {
   /** Answers a query from the cache, or runs it and keeps its result; see `Cache.getOrLoad`. */
   getOrLoad<R>(

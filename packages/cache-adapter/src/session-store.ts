@@ -17,6 +17,7 @@ export interface SessionRecord {
 
 /** The port to the durable store that holds the truth about sessions. `now` is the caller's time in milliseconds. */
 export interface SessionStore {
+  /** Stores a new session; its id hash is not in use yet. */
   insert(record: SessionRecord): Promise<void>
   /** Resolves to undefined for a session that does not exist or has expired. */
   find(idHash: string, now: number): Promise<SessionRecord | undefined>

@@ -7,6 +7,7 @@ import { InvalidCacheInputError } from './errors.ts'
 import { publish } from './events.ts'
 import type { SessionData, SessionRecord, SessionStore } from './session-store.ts'
 
+/** The settings of `createSessions`. */
 export interface SessionsOptions {
   /** Holds the truth. */
   store: SessionStore
@@ -43,6 +44,7 @@ export interface NewSession extends Session {
   readonly id: string
 }
 
+/** The sessions of an application: their truth in a durable store, most reads from the cache. */
 export interface Sessions {
   /** Starts a session; `data` is a JSON object, empty unless given. */
   create(input: { userId: string; data?: SessionData | undefined }): Promise<NewSession>

@@ -11,6 +11,7 @@ export interface StoredEntry {
   readonly cas: CasToken
 }
 
+/** For how long a store keeps an entry. */
 export interface StoreOptions {
   /**
    * Milliseconds, at least 1. A store never hands a value out later than this, counted from the call; one that counts
@@ -19,6 +20,7 @@ export interface StoreOptions {
   readonly ttlMs: number
 }
 
+/** For how long, and under which condition, a store keeps an entry. */
 export interface SetOptions extends StoreOptions {
   /** Stores only if the entry is still in this state. */
   readonly ifUnchanged?: CasToken | undefined
@@ -41,10 +43,12 @@ export interface CacheStore {
   readonly maxValueBytes: number
   /** Reads a batch, answered in the order of `keys`: a miss is undefined, a key whose server failed is an Error. */
   get(keys: readonly string[]): Promise<readonly (StoredEntry | Error | undefined)[]>
+  /** Stores an entry in place of what is there; with `ifUnchanged` only over that very state. */
   set(key: string, value: Uint8Array, options: SetOptions): Promise<SetResult>
   /** Stores only if nothing is stored, and resolves to the token of the new entry, or to undefined. */
   add(key: string, value: Uint8Array, options: StoreOptions): Promise<CasToken | undefined>
   /** Resolves to true if something was stored. */
   delete(key: string): Promise<boolean>
+  /** Ends the connections; calls that are under way settle. */
   close(): Promise<void>
 }

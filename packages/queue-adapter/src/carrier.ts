@@ -3,7 +3,9 @@
  * travels in the message's headers, and the handler runs inside `run`.
  */
 export interface ContextCarrier {
+  /** Returns the running context as text by name; it travels in the headers of the message. */
   capture(): Readonly<Record<string, string>>
+  /** Runs `work` in the context that `headers` hold, and returns what it returns. */
   run<T>(headers: Readonly<Record<string, string>>, work: () => T): T
 }
 

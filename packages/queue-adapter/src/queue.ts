@@ -62,6 +62,7 @@ export interface Queue {
   ): Worker
   /** The dead letters of a task, or of a group's subscription. */
   dead(definition: Task | TopicEvent, options?: { group?: string | undefined }): DeadLetters
+  /** Counts what waits for a task, and the workers that wait for it. */
   depth(task: Task): Promise<QueueDepth>
   /** Publishes a message that was prepared earlier: the way out of an outbox. */
   publish(message: PreparedMessage, options?: Partial<PublishOptions>): Promise<void>

@@ -22,6 +22,7 @@ export type Outcome =
 /** Takes one delivery and always settles with its outcome. */
 export type Receive = (message: Message) => Promise<Outcome>
 
+/** How one message is published; `timeoutMs` is in milliseconds. */
 export interface PublishOptions {
   readonly timeoutMs: number
   /** A transport that is not durable calls it when the message was handled (`done`), and whenever it went dead. */
@@ -41,6 +42,7 @@ export interface Transport {
   /** Whether a message outlives this process. */
   readonly durable: boolean
   readonly state: TransportState
+  /** Calls the listener at each change of `state`; returns what ends that. */
   onState(listener: (state: TransportState) => void): () => void
   /** Resolves when messages can be published and rejects when that is refused or takes longer. */
   ready(options: { timeoutMs: number }): Promise<void>
@@ -58,5 +60,6 @@ export interface Transport {
   ): Promise<number>
   /** How many messages wait, and how many consumers there are; `undefined` when there is no such queue. */
   depth(queue: string): Promise<{ readonly ready: number; readonly consumers: number } | undefined>
+  /** Ends all subscriptions and connections; every later call rejects with `QUEUE_CLOSED`. */
   close(): Promise<void>
 }

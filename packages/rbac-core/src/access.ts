@@ -35,6 +35,7 @@ export interface Access<Permission extends string = string> {
   readonly stale: boolean
   /** Why this access denies everything, if it does. */
   readonly unusable: UnusableReason | undefined
+  /** Tells whether the permission is granted: everywhere, or with `scope` there or everywhere. */
   can(permission: Permission, options?: ScopeOption): boolean
   /** Tells whether at least one is granted; false for an empty list. */
   canAny(permissions: readonly Permission[], options?: ScopeOption): boolean

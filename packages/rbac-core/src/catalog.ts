@@ -3,6 +3,7 @@ import { InvalidDefinitionError, UnknownPermissionError } from './errors.ts'
 /** All permissions an application knows, each with a fixed index. */
 export interface PermissionCatalog<Name extends string = string> {
   readonly names: readonly Name[]
+  /** Tells whether the catalog has this permission. */
   has(name: string): name is Name
   /** Returns the index of a permission, or undefined for a name the catalog does not have. */
   find(name: string): number | undefined

@@ -48,9 +48,11 @@ export interface SubjectRecord {
 
 /** The port to the backend that keeps roles and assignments. */
 export interface GrantStore {
+  /** Resolves to all roles and rules, read in one snapshot. */
   loadPolicy(): Promise<PolicyRecord>
   /** Resolves to undefined for a subject the store does not know. */
   loadSubject(id: string): Promise<SubjectRecord | undefined>
+  /** Resolves to the version of the last committed change. */
   loadVersion(): Promise<GrantVersion>
   /**
    * Lists active subjects, superusers among them, who have one of these permissions everywhere or in `scope`, at most
@@ -79,13 +81,17 @@ export interface GrantChanges {
 
 /** What a feed tells its subscriber. */
 export interface GrantChangeListener {
+  /** Hears of one committed change, in the order of the versions. */
   onChange(change: GrantChange): void
+  /** Hears that changes may have been missed. */
   onGap(): void
+  /** Hears whether the feed is connected, at each change of it. */
   onState(state: 'connected' | 'disconnected'): void
 }
 
 /** A running feed. */
 export interface GrantChangeSubscription {
+  /** Ends the feed; the listener hears nothing after it. */
   close(): Promise<void>
 }
 
@@ -95,10 +101,12 @@ export interface GrantChangeSubscription {
  * break the authorizer's bound. What `load` rejects with, it rejects with, and keeps nothing.
  */
 export interface GrantCache {
+  /** Resolves to the kept record, or to what `load` brings, which is kept for at most `ttlMs` milliseconds. */
   getOrLoad(
     key: string,
     load: () => Promise<SubjectRecord | undefined>,
     options: { ttlMs: number },
   ): Promise<SubjectRecord | undefined>
+  /** Forgets the record; a load that began before must not bring it back. */
   delete(key: string): Promise<void>
 }

@@ -4,6 +4,7 @@ import { problemOf, type HttpProblem } from './http-problem.ts'
 
 /** What a door needs of an authorizer. */
 export interface AccessSource {
+  /** Resolves the access of a subject, as an authorizer does. */
   accessFor(subjectId: string, options?: { activeRoles?: readonly string[] | undefined }): Promise<Access>
 }
 

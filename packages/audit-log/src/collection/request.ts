@@ -6,6 +6,7 @@ import { denialEvent } from './denial.ts'
 
 /** What this package's middleware needs of an audit log. */
 export interface RequestRecorder {
+  /** Runs `work` with `context` laid over the running one. */
   run<T>(context: AuditContext, work: () => T): T
   /** Resolves once the event is durable. */
   recordDurably(event: AuditEvent): Promise<unknown>

@@ -9,6 +9,7 @@ export interface AuditSink {
    * a failure or a crash the same rows come again.
    */
   write(rows: readonly AuditRow[]): Promise<void>
+  /** Ends the sink when the log is closed; resolves when what was written is safe. */
   close?(): Promise<void>
 }
 

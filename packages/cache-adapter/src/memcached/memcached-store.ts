@@ -7,6 +7,7 @@ import type { BreakerState } from './breaker.ts'
 import { MemcachedNode } from './node.ts'
 import { rendezvous } from './rendezvous.ts'
 
+/** The settings of `memcachedStore`. */
 export interface MemcachedStoreOptions {
   /** The servers as host:port. Their order does not matter; every process must name them alike. */
   servers: readonly string[]

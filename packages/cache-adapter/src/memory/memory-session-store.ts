@@ -1,6 +1,7 @@
 import { checkCount } from '../check.ts'
 import type { SessionRecord, SessionStore } from '../session-store.ts'
 
+/** The settings of `memorySessionStore`. */
 export interface MemorySessionStoreOptions {
   /** Sessions kept; when it is reached, expired ones go first, then the least recently used. Default 10,000. */
   maxSessions?: number | undefined

@@ -3,6 +3,7 @@ import { checkCount, checkMs, checkStorageKey } from '../check.ts'
 import { CacheClosedError, CacheValueTooLargeError } from '../errors.ts'
 import type { CacheStore, CasToken, SetOptions, SetResult, StoredEntry, StoreOptions } from '../store.ts'
 
+/** The settings of `memoryStore`. */
 export interface MemoryStoreOptions {
   /** Bytes of keys and values kept; the least recently used go first. Default 67,108,864 (64 MiB). */
   maxBytes?: number | undefined

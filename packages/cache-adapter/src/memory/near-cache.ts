@@ -2,6 +2,7 @@ import { LRUCache } from 'lru-cache'
 import { checkCount, checkMs } from '../check.ts'
 import type { NearCache } from '../near.ts'
 
+/** The settings of `nearCache`. */
 export interface NearCacheOptions {
   /** Values kept; the least recently used go first. Default 1,000. */
   maxEntries?: number | undefined

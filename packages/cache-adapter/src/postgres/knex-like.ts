@@ -3,6 +3,7 @@ export interface KnexLike {
   raw(sql: string, bindings: readonly SqlValue[]): PromiseLike<unknown>
 }
 
+/** A value that is bound to a statement. */
 export type SqlValue = string | number | Date | null
 
 /** Runs a statement and resolves to its rows, as node-postgres hands them out. */

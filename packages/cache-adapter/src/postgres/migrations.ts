@@ -3,7 +3,9 @@ import type { KnexLike } from './knex-like.ts'
 /** A step of the schema, as Knex wants it. */
 export interface Migration {
   readonly name: string
+  /** Makes the tables of this step. */
   up(knex: KnexLike): Promise<void>
+  /** Takes them away. */
   down(knex: KnexLike): Promise<void>
 }
 

@@ -1,6 +1,7 @@
 import type { SessionData, SessionRecord, SessionStore } from '../session-store.ts'
 import { rowsOf, type KnexLike } from './knex-like.ts'
 
+/** The settings of `postgresSessionStore`. */
 export interface PostgresSessionStoreOptions {
   /** Knex over PostgreSQL, whose table `sessions` was made by `migrations()`. */
   knex: KnexLike

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { CacheStore } from '../store.ts'
 import { runAgainstModel } from './model.ts'
 
+/** How `storeSuite` makes stores and registers its tests. */
 export interface StoreSuiteOptions {
   /** Registers one test, as `test` of vitest, node:test, mocha or jest does. */
   test: (title: string, run: () => Promise<void>) => unknown

@@ -2,6 +2,7 @@ import type { Knex } from 'knex'
 
 /** A connection of `pg` on which the caller has begun a transaction. */
 export interface PgTransaction {
+  /** Runs a statement whose values are written `$1`, `$2` and so on. */
   query(text: string, values: unknown[]): Promise<{ rows: unknown[] }>
 }
 
