@@ -7,7 +7,6 @@ interface Manifest {
   name: string
   exports: Record<string, string | Record<string, string>>
   bin?: Record<string, string>
-  bin?: Record<string, string>
   dependencies?: Record<string, string>
   peerDependencies?: Record<string, string>
 }
