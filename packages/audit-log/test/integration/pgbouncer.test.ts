@@ -1,6 +1,6 @@
 import Knex from 'knex'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { startPgBouncer } from '../../../rbac-core/test/integration/pgbouncer.ts'
+import { startPgBouncer } from '../../../../test/support/pgbouncer.ts'
 import { auditTable, carryAuditContext } from '../../src/objection/index.ts'
 import { auditedDatabase, type AuditedDatabase } from './support.ts'
 

@@ -5,7 +5,7 @@ import { createRoleAdmin, objectionGrantStore } from '../../src/objection/index.
 import { postgresChanges } from '../../src/postgres/index.ts'
 import { insertUser, migratedDatabase, permissions, type TestDatabase } from './database.ts'
 import { eventually } from './eventually.ts'
-import { startPgBouncer } from './pgbouncer.ts'
+import { startPgBouncer } from '../../../../test/support/pgbouncer.ts'
 
 let database: TestDatabase
 let bouncer: Awaited<ReturnType<typeof startPgBouncer>>

@@ -1,6 +1,6 @@
 import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePort, startService, temporaryFolder } from '../../../../test/support/service.ts'
+import { freePort, startService, temporaryFolder } from './service.ts'
 
 /** Starts PgBouncer in transaction mode before the database, with few server connections, so that they are shared. */
 export async function startPgBouncer(databaseUrl: string): Promise<{ url: string; stop: () => Promise<void> }> {
