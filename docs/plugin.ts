@@ -1,15 +1,19 @@
-import { copyFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, existsSync } from 'node:fs'
+import { join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import {
   Application,
   JSX,
   ReflectionKind,
   RendererEvent,
+  type CommentDisplayPart,
   type DeclarationReflection,
   type DocumentReflection,
   type ProjectReflection,
 } from 'typedoc'
+
+const root = join(import.meta.dirname, '..')
+const repository = 'https://github.com/countersign-dev/countersign/blob/main'
 
 /**
  * A TypeDoc plugin: asks for the documentation that the packages owe their readers, names a page of text by its heading,
@@ -21,6 +25,9 @@ export function load(app: Application): void {
   })
   app.renderer.on(RendererEvent.BEGIN, ({ project }) => {
     nameByHeading(project.documents ?? [])
+    leadToRepository(project, project.readme ?? [], '')
+    for (const one of project.getReflectionsByKind(ReflectionKind.Module) as DeclarationReflection[])
+      leadToRepository(project, one.readme ?? [], `packages/${one.name.replace('@countersign/', '')}`)
   })
   app.renderer.hooks.on('body.end', ({ page }) => {
     const toRoot = '../'.repeat(page.url.split('/').length - 1)
@@ -51,6 +58,19 @@ function undocumented(project: ProjectReflection): string[] {
 
 function isDocumented(one: DeclarationReflection): boolean {
   return one.hasComment() || (one.signatures ?? []).some(signature => signature.hasComment())
+}
+
+/** A README links to files beside it, which the repository shows and this site does not. */
+function leadToRepository(project: ProjectReflection, parts: readonly CommentDisplayPart[], folder: string): void {
+  for (const part of parts) {
+    if (part.kind !== 'relative-link') continue
+    const target = part.target === undefined ? undefined : project.files.resolve(part.target, project)
+    if (typeof target === 'object') continue
+    const path = posix.join(folder, part.text)
+    if (!existsSync(join(root, path.replace(/#.*$/, '')))) throw new Error(`a README links to ${path}`)
+    part.text = `${repository}/${path}`
+    delete part.target
+  }
 }
 
 function nameByHeading(pages: readonly DocumentReflection[]): void {

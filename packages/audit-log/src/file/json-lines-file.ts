@@ -22,7 +22,7 @@ export interface JsonLinesFileOptions {
  *
  * @param options - Where, and when a new file is begun.
  * @returns The sink for `createAuditLog`.
- * @throws {@link AuditOptionError} `AUDIT_OPTION_INVALID` for limits that are not positive.
+ * @throws `AUDIT_OPTION_INVALID` for limits that are not positive.
  * @example
  * ```ts
  * import { jsonLinesFile } from '@countersign/audit-log/file'

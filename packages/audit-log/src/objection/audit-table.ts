@@ -9,7 +9,7 @@ import { triggerArguments, type TableFacts, type TablePolicy } from './table-pol
  * @param knex - A knex or a transaction whose role owns the table.
  * @param table - The table's name as in the database, `schema.table` where it is not on the search path.
  * @param policy - Which columns are recorded and how; all of them, those with a secret's name masked, by default.
- * @throws {@link AuditOptionError} `AUDIT_OPTION_INVALID` where the table or a named column does not exist.
+ * @throws `AUDIT_OPTION_INVALID` where the table or a named column does not exist.
  * @example
  * ```ts
  * import { auditTable } from '@countersign/audit-log/objection'
@@ -34,7 +34,7 @@ export async function auditTable(knex: Knex, table: string, policy: TablePolicy 
  *
  * @param knex - A knex or a transaction whose role owns the table.
  * @param table - The table's name as in the database.
- * @throws {@link AuditOptionError} `AUDIT_OPTION_INVALID` where the table does not exist.
+ * @throws `AUDIT_OPTION_INVALID` where the table does not exist.
  */
 export async function unauditTable(knex: Knex, table: string): Promise<void> {
   const { home, oid } = await tableFacts(knex, table)

@@ -14,7 +14,7 @@ export interface MaintainPartitionsOptions {
  * @param knex - A knex whose role owns `audit_logs`.
  * @param options - How far ahead.
  * @returns The names of the partitions that were created.
- * @throws {@link AuditOptionError} `AUDIT_OPTION_INVALID` for a number of months that is not between 1 and 120.
+ * @throws `AUDIT_OPTION_INVALID` for a number of months that is not between 1 and 120.
  */
 export async function maintainPartitions(knex: Knex, options: MaintainPartitionsOptions = {}): Promise<string[]> {
   const { monthsAhead = 12 } = options
