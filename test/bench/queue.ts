@@ -22,6 +22,8 @@ const schema: Schema<{ note: string }> = {
 const task = defineTask({ name: 'bench', schema })
 const traced = { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }
 
+const described = { persistent: true, mandatory: true, type: 'bench', contentType: 'application/json' }
+
 async function rate(count: number, work: () => Promise<unknown>): Promise<number> {
   const start = performance.now()
   await work()
@@ -50,7 +52,7 @@ async function publishRaw(channel: ConfirmChannel, queue: string, count: number)
   const lane = async (): Promise<void> => {
     while (next < count) {
       next += 1
-      const properties = { persistent: true, mandatory: true, messageId: String(next), headers: traced }
+      const properties = { ...described, messageId: String(next), headers: traced }
       await new Promise<void>((resolve, reject) => {
         channel.sendToQueue(queue, text, properties, error => {
           if (error instanceof Error) reject(error)
@@ -123,7 +125,14 @@ async function measureRabbitMq(url: string): Promise<void> {
   const connection = await connect(url, { noDelay: true })
   const channel = await connection.createConfirmChannel()
   const name = 'raw'
-  await channel.assertQueue(name, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
+  // The same guarantees cost the broker the same: a delivery limit and safe dead-lettering, as ours have.
+  await channel.assertQueue(name, {
+    durable: true,
+    deadLetterExchange: '',
+    deadLetterRoutingKey: 'bench.dead',
+    overflow: 'reject-publish',
+    arguments: { 'x-queue-type': 'quorum', 'x-dead-letter-strategy': 'at-least-once', 'x-delivery-limit': 20 },
+  })
   const purge = async (): Promise<void> => {
     await channel.purgeQueue(name)
     await channel.purgeQueue('bench.normal')

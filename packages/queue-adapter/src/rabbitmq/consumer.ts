@@ -1,8 +1,9 @@
-import type { Channel, ConsumeMessage } from 'amqplib'
+import type { Channel, ChannelModel, ConsumeMessage } from 'amqplib'
 import { channel as diagnostics } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QueueError } from '../errors.ts'
 import type { Consumer, Outcome, QueueSpec, Receive } from '../transport.ts'
+import { coalesce } from './coalesce.ts'
 import type { Declarer } from './declarer.ts'
 import { within } from './failure.ts'
 import { endChannel } from './end-channel.ts'
@@ -23,6 +24,7 @@ const renewIdleEveryMs = 60_000
 const pauseBeforeReturnMs = 250
 
 interface Session {
+  readonly connection: ChannelModel
   readonly channel: Channel
   tag: string
   open: boolean
@@ -102,7 +104,7 @@ export class RabbitConsumer implements Consumer {
     await declarer.queue(this.#spec.name, declareTimeoutMs)
     const connection = await link.connection(declareTimeoutMs)
     const channel = await connection.createChannel()
-    const session: Session = { channel, tag: '', open: true, idle: true, running: 0 }
+    const session: Session = { connection, channel, tag: '', open: true, idle: true, running: 0 }
     const ended = new Promise<void>(resolve => {
       channel.on('error', error => {
         session.open = false
@@ -211,6 +213,7 @@ export class RabbitConsumer implements Consumer {
   #settle(session: Session, answer: (channel: Channel) => void): void {
     if (!session.open) return
     try {
+      coalesce(session.connection)
       answer(session.channel)
     } catch {
       // The channel is closing: its unanswered deliveries go back by that.

@@ -1,6 +1,7 @@
 import type { ChannelModel, ConfirmChannel } from 'amqplib'
 import { PublishUnknownError, QueueError } from '../errors.ts'
 import type { OutgoingMessage } from '../message.ts'
+import { coalesce } from './coalesce.ts'
 import type { Declarer } from './declarer.ts'
 import { within } from './failure.ts'
 import type { Link } from './link.ts'
@@ -135,6 +136,7 @@ export class Publisher {
         const content = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
         const options = propertiesOf(message)
         options.mandatory = route.mandatory
+        coalesce(line.connection)
         line.channel.publish(route.exchange, route.key, content, options, confirmed)
       } catch (cause) {
         // The channel died since it was looked at: nothing was sent.
