@@ -33,7 +33,7 @@ interface ProjectOptions {
   services?: string[]
   timeoutMs?: number
   typecheck?: string
-  /** Runs its files one after the other, after the projects of a lower number. */
+  /** Runs its files one after the other and apart from the other projects; vitest wants a number of its own for that. */
   alone?: number
 }
 
