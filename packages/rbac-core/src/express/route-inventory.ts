@@ -97,11 +97,12 @@ function collect(stack: readonly Layer[], prefix: string, outside: readonly Guar
 function routesAt({ stack }: NonNullable<Layer['route']>, path: Path, above: readonly GuardAbove[]): RouteWithGuards[] {
   const outside = above.filter(guard => begins(guard.path, path)).map(({ guard }) => guard)
   const methods = [...new Set(stack.map(({ method }) => method))]
-  return methods.map(method => {
+  return methods.flatMap(method => {
     const handlers = stack.filter(entry => entry.method === method || entry.method === undefined)
-    // The last is the handler.
+    // The last is the handler; where it is a guard, the route only guards others.
+    if (guardOf(handlers.at(-1)?.handle)) return []
     const guards = handlers.slice(0, -1).flatMap(({ handle }) => guardOf(handle) ?? [])
-    return { method: (method ?? 'all').toUpperCase(), path: String(path), guards: [...outside, ...guards] }
+    return [{ method: (method ?? 'all').toUpperCase(), path: String(path), guards: [...outside, ...guards] }]
   })
 }
 

@@ -21,8 +21,8 @@ export interface HonoRoutesLike {
  * Lists the routes of a Hono application, those that `route` took in too, with what each requires.
  *
  * A guard counts where it stands before the handler: on the route itself, or in a `use` above it whose path begins the
- * route's path, letter by letter. A guard inside another function is not seen. Hono keeps `use` and `all` alike: what takes
- * two arguments is held for middleware there.
+ * route's path, letter by letter. A guard inside another function is not seen. What takes two arguments is held for
+ * middleware unless it is the last of a route, and always in `use` and `all`, which Hono keeps alike.
  *
  * @param app - The application.
  * @returns The routes in the order of their registration; several guards of one route are joined by " and ".
@@ -66,10 +66,9 @@ type Handler = HonoRoutesLike['routes'][number]['handler']
 function routesOf({ routes }: HonoRoutesLike): RouteWithGuards[] {
   const entries = routes.map(route => ({ ...route, handler: targetOf(route.handler) }))
   return entries.flatMap(({ method, path, handler }, position) => {
-    if (method === 'ALL' && handler.length > 1) return []
     const isSame = (other: { method: string; path: string }): boolean => other.method === method && other.path === path
-    // The last with a method and path is the handler, those before it stand on the route.
-    if (entries.slice(position + 1).some(isSame)) return []
+    const isLast = method !== 'ALL' && !entries.slice(position + 1).some(isSame)
+    if (guardOf(handler) || (handler.length > 1 && !isLast)) return []
     const guards = entries
       .slice(0, position)
       .filter(other => isSame(other) || (other.method === 'ALL' && covers(other.path, path)))
