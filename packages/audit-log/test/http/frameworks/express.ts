@@ -6,11 +6,11 @@ interface WithSession extends Request {
   session: Session
 }
 
-export const serveExpress: Serve = async ({ skipPath, ...options }) => {
+export const serveExpress: Serve = async ({ skipPath, change, ...options }) => {
   const app = express()
   // Express prints errors that no handler of the application takes.
   app.set('env', 'test')
-  const { own, mounted } = routesOf()
+  const { own, mounted } = routesOf(change)
   const add = (to: Router, { method, path, handle }: Route): unknown =>
     to[method](path, async (req: Request, res: Response) => {
       const { session } = req as WithSession

@@ -2,11 +2,11 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { fastifyAudit } from '../../../src/fastify/index.ts'
 import { actorOf, closed, routesOf, type Route, type Serve, type Session } from './served-app.ts'
 
-export const serveFastify: Serve = async ({ skipPath, ...options }) => {
+export const serveFastify: Serve = async ({ skipPath, change, ...options }) => {
   const app = Fastify({ forceCloseConnections: true })
   const sessions = new WeakMap<FastifyRequest, Session>()
   const sessionOf = (request: FastifyRequest): Session => sessions.get(request) ?? {}
-  const { own, mounted } = routesOf()
+  const { own, mounted } = routesOf(change)
   const add = (to: FastifyInstance, { method, path, handle }: Route): unknown =>
     to[method]<{ Params: { id?: string } }>(path, async (request, reply: FastifyReply) => {
       const { id } = request.params

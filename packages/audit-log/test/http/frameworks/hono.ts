@@ -10,10 +10,10 @@ interface Env {
   Variables: { session: Session }
 }
 
-export const serveHono: Serve = async ({ skipPath, ...options }) => {
+export const serveHono: Serve = async ({ skipPath, change, ...options }) => {
   const app = new Hono<Env>()
   const inner = new Hono<Env>()
-  const { own, mounted } = routesOf()
+  const { own, mounted } = routesOf(change)
   const add = (to: Hono<Env>, { method, path, handle }: Route): unknown =>
     to.on(method.toUpperCase(), path, async c => {
       const isJson = c.req.header('content-type') === 'application/json'

@@ -8,11 +8,11 @@ interface State {
   session: Session
 }
 
-export const serveKoa: Serve = async ({ skipPath, ...options }) => {
+export const serveKoa: Serve = async ({ skipPath, change, ...options }) => {
   const app = new Koa<State>()
   const router = new Router<State>()
   const mounted = new Router<State>()
-  const { own, mounted: inner } = routesOf()
+  const { own, mounted: inner } = routesOf(change)
   const add = (to: typeof router, { method, path, handle }: Route): unknown =>
     to[method](path, async ctx => {
       const { session } = ctx.state

@@ -4,7 +4,6 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { PassThrough, type Readable } from 'node:stream'
 import type { Actor } from '../../../src/audit-event.ts'
-import { type AuditContext, currentAuditContext } from '../../../src/collection/context.ts'
 import { decisionChannel } from '../../../src/collection/decision.ts'
 import type { RequestRecorder } from '../../../src/collection/request.ts'
 
@@ -21,6 +20,8 @@ export interface AppOptions {
   readonly allowedDecisions?: boolean
   readonly requestBody?: boolean
   readonly skipPath?: string
+  /** What `POST /changes` does. */
+  readonly change?: () => Promise<unknown>
 }
 
 export interface ServedApp {
@@ -65,11 +66,7 @@ export function actorOf(session: Session): Actor | undefined {
 }
 
 /** The application's routes: those under `/api/v1` belong to a router, a plugin or an app of their own. */
-export function routesOf(): { readonly own: Route[]; readonly mounted: Route[]; readonly contexts: AuditContext[] } {
-  const contexts: AuditContext[] = []
-  const note = (): void => {
-    contexts.push({ ...currentAuditContext() })
-  }
+export function routesOf(change: AppOptions['change']): { readonly own: Route[]; readonly mounted: Route[] } {
   let waiting = 0
   let release: (() => void) | undefined
   const both = new Promise<void>(resolve => (release = resolve))
@@ -155,7 +152,6 @@ export function routesOf(): { readonly own: Route[]; readonly mounted: Route[]; 
       method: 'post',
       path: '/slow',
       handle: async ({ gone }) => {
-        note()
         await gone
         deny('document:late')
         return { status: 200, body: {} }
@@ -163,12 +159,18 @@ export function routesOf(): { readonly own: Route[]; readonly mounted: Route[]; 
     },
     {
       method: 'post',
-      path: '/sign-in',
+      path: '/changes',
       handle: async ({ session }) => {
-        note()
         Object.assign(session, { id: 's1', userId: 'u1' })
-        await Promise.resolve()
-        note()
+        await change?.()
+        return { status: 201, body: {} }
+      },
+    },
+    {
+      method: 'post',
+      path: '/sign-in',
+      handle: ({ session }) => {
+        Object.assign(session, { id: 's1', userId: 'u1' })
         return { status: 204 }
       },
     },
@@ -183,7 +185,7 @@ export function routesOf(): { readonly own: Route[]; readonly mounted: Route[]; 
       },
     },
   ]
-  return { own, mounted, contexts }
+  return { own, mounted }
 }
 
 /** Serves on a free port. */
