@@ -8,7 +8,8 @@ import type {
   SeparationRule,
   SubjectRecord,
 } from '../grant-store.ts'
-import { flagOf, isUnreadableKey, resolveUsers, type Users } from './users-table.ts'
+import { holdersOf } from './holders.ts'
+import { flagOf, isUnreadableKey, resolveUsers, type ResolvedUsersTable, type Users } from './users-table.ts'
 
 /**
  * Reads roles and assignments from PostgreSQL, one statement and so one snapshot a method.
@@ -29,7 +30,8 @@ import { flagOf, isUnreadableKey, resolveUsers, type Users } from './users-table
  */
 export function objectionGrantStore(options: { knex: Knex; users?: Users | undefined }): GrantStore {
   const { knex } = options
-  const subjectQuery = selectSubject(options.users)
+  const users = resolveUsers(options.users)
+  const subjectQuery = selectSubject(users)
   return {
     async loadPolicy() {
       const row = await onlyRow<PolicyRow>(knex, selectPolicy)
@@ -50,6 +52,11 @@ export function objectionGrantStore(options: { knex: Knex; users?: Users | undef
     async loadVersion() {
       const { version } = await onlyRow<{ version: string }>(knex, 'select version from rbac_version')
       return Number(version) satisfies GrantVersion
+    },
+
+    async loadHolders(permissions, { scope, limit }) {
+      const where = scope === undefined ? 'everywhere' : { scope }
+      return (await holdersOf(knex, users, permissions, { where, limit })).map(({ userId }) => userId)
     },
   }
 }
@@ -113,8 +120,8 @@ const selectPolicy = `
  * The id must be the key's own spelling: `uuid` also reads capitals and braces, and a subject that is cached under
  * such a second name would not hear of its changes.
  */
-function selectSubject(users: Users | undefined): { sql: string; bindings: (subject: string) => string[] } {
-  const { table, id, ...flags } = resolveUsers(users)
+function selectSubject(users: ResolvedUsersTable): { sql: string; bindings: (subject: string) => string[] } {
+  const { table, id, ...flags } = users
   const isActive = flagOf(flags.isActive, true)
   const isSuperuser = flagOf(flags.isSuperuser, false)
   return {

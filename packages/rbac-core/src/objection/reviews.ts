@@ -5,9 +5,12 @@ import { InvalidDefinitionError } from '../errors.ts'
 import { compilePolicy } from '../policy.ts'
 import { UnknownUserError } from './errors.ts'
 import { objectionGrantStore } from './grant-store.ts'
+import { holdersOf, unexpired, type PermissionHolder } from './holders.ts'
 import { findRole } from './stored-role.ts'
-import { flagOf, isUnreadableKey, resolveUsers, type Users } from './users-table.ts'
+import { isUnreadableKey, resolveUsers, type Users } from './users-table.ts'
 import type { TransactionOptions } from './write.ts'
+
+export type { PermissionHolder }
 
 /** A role as an administrator sees it. */
 export interface RoleDetails {
@@ -30,18 +33,6 @@ export interface AssignmentDetails {
   readonly grantedBy: string | null
   readonly grantedAt: Date
   readonly reason: string | null
-}
-
-/** Who has a permission, and from what. */
-export interface PermissionHolder {
-  readonly userId: string
-  /** True for a superuser, who has it everywhere whatever the roles are. */
-  readonly isSuperuser: boolean
-  readonly everywhere: boolean
-  /** The scopes of assignments that give it. */
-  readonly scopes: readonly string[]
-  /** The assigned roles that give it, by themselves or by inheritance. */
-  readonly roles: readonly string[]
 }
 
 /** A page of a list that is ordered by user. */
@@ -107,55 +98,13 @@ export function reviews<Permission extends string>(options: {
     if (found.length === 0) throw new UnknownUserError(userId)
   }
 
-  const holdersOf = async (
+  const pageOfHolders = async (
     asked: readonly Permission[],
     { scope, transaction, ...page }: PageOptions & { scope?: string | undefined } = {},
   ): Promise<PermissionHolder[]> => {
     for (const permission of asked) permissions.indexOf(permission)
-    const isActive = flagOf(users.isActive, true)
-    const isSuperuser = flagOf(users.isSuperuser, false)
-    return rowsOf<PermissionHolder>(
-      transaction ?? knex,
-      `with recursive asked as (
-         select name from unnest(?::text[]) as name
-         where name not in (select p.name from permissions p where not p.is_active)
-       ), granting (role_id) as (
-         select r.id
-         from asked
-         join permissions p on p.name in (asked.name, split_part(asked.name, ':', 1) || ':*', '*') and p.is_active
-         join role_permissions rp on rp.permission_id = p.id
-         join roles r on r.id = rp.role_id
-         where r.is_active
-         union
-         select r.id from granting g join role_inherits i on i.inherited_role_id = g.role_id
-         join roles r on r.id = i.role_id where r.is_active
-       ), holding as (
-         select a.user_id, bool_or(a.scope is null) as everywhere,
-           array_agg(distinct a.scope order by a.scope) filter (where a.scope is not null) as scopes,
-           array_agg(distinct r.name order by r.name) as roles
-         from granting join user_roles a using (role_id) join roles r on r.id = a.role_id
-         where ${unexpired} ${scope === undefined ? '' : 'and (a.scope is null or a.scope = ?)'}
-         group by a.user_id
-       ), active as (
-         select u.?? as user_id, ${isSuperuser.sql} as is_superuser from ?? u where ${isActive.sql}
-       )
-       select a.user_id::text as "userId", a.is_superuser as "isSuperuser",
-         a.is_superuser or coalesce(h.everywhere, false) as everywhere,
-         coalesce(h.scopes, '{}') as scopes, coalesce(h.roles, '{}') as roles
-       from active a left join holding h using (user_id)
-       where (a.is_superuser or h.user_id is not null) ${after('a.user_id', page)}
-       order by a.user_id limit ?`,
-      [
-        [...asked],
-        ...(scope === undefined ? [] : [scope]),
-        users.id,
-        ...isSuperuser.bindings,
-        users.table,
-        ...isActive.bindings,
-        ...afterBindings(page),
-        limitOf(page),
-      ],
-    )
+    const where = scope === undefined ? 'somewhere' : { scope }
+    return holdersOf(transaction ?? knex, users, asked, { where, limit: limitOf(page), after: page.after })
   }
 
   return {
@@ -189,10 +138,13 @@ export function reviews<Permission extends string>(options: {
       )
     },
 
-    usersWith: (permission, page) => holdersOf([permission], page),
+    usersWith: (permission, page) => pageOfHolders([permission], page),
 
     grantorsOf: (permission, page) =>
-      holdersOf(administrativePermission === undefined ? [permission] : [permission, administrativePermission], page),
+      pageOfHolders(
+        administrativePermission === undefined ? [permission] : [permission, administrativePermission],
+        page,
+      ),
 
     permissionsOfRole: async (role, { transaction } = {}) => {
       const store = objectionGrantStore({ knex: transaction ?? knex })
@@ -212,8 +164,6 @@ export function reviews<Permission extends string>(options: {
     },
   }
 }
-
-const unexpired = '(a.expires_at is null or a.expires_at > statement_timestamp())'
 
 const selectAssignments = `
   select a.user_id::text as "userId", r.name as role, a.scope, a.expires_at as "expiresAt",
