@@ -1,10 +1,10 @@
-import { hash, randomBytes } from 'node:crypto'
 import type { Cache } from './cache.ts'
 import type { Caches } from './caches.ts'
 import { checkCount, checkMs } from './check.ts'
 import { systemClock, type Clock } from './clock.ts'
 import { InvalidCacheInputError } from './errors.ts'
 import { publish } from './events.ts'
+import { hashOf, isSessionId, newSessionId } from './session-id.ts'
 import type { SessionData, SessionRecord, SessionStore } from './session-store.ts'
 
 /** The settings of `createSessions`. */
@@ -46,14 +46,20 @@ export interface NewSession extends Session {
 
 /** The sessions of an application: their truth in a durable store, most reads from the cache. */
 export interface Sessions {
-  /** Starts a session; `data` is a JSON object, empty unless given. */
-  create(input: { userId: string; data?: SessionData | undefined }): Promise<NewSession>
+  /**
+   * Starts a session; `data` is a JSON object, empty unless given. An `id` is given only by a framework that makes ids
+   * itself: 256 random bits as base64url, never used before.
+   */
+  create(input: { userId: string; data?: SessionData | undefined; id?: string | undefined }): Promise<NewSession>
   /** Finds a live session and counts as its use; undefined for anything else, without saying why. */
   read(id: string): Promise<Session | undefined>
   /** Replaces the data; false if the session has ended. */
   update(id: string, data: SessionData): Promise<boolean>
-  /** Gives a session a new id, which ends the old one at once: call it when rights change, as at sign-in. */
-  rotate(id: string): Promise<NewSession | undefined>
+  /**
+   * Gives a session a new id, which ends the old one at once: call it when rights change, as at sign-in. For `newId` the
+   * same holds as for the `id` of `create`.
+   */
+  rotate(id: string, newId?: string): Promise<NewSession | undefined>
   /** Ends a session; true if there was one. */
   destroy(id: string): Promise<boolean>
   /** Ends one session of a user by its handle, as from a list of devices; true if there was one. */
@@ -67,7 +73,6 @@ export interface Sessions {
 }
 
 const unstorable = /[\0\p{Surrogate}]/u
-const idShape = /^[A-Za-z0-9_-]{43}$/
 
 /**
  * Makes sessions whose truth is in a durable store and whose reads come from the cache. With the cache down every call
@@ -132,9 +137,9 @@ export function createSessions(options: SessionsOptions): Sessions {
   }
 
   return {
-    async create({ userId, data = {} }) {
+    async create({ userId, data = {}, id = newSessionId() }) {
       checkUserId(userId)
-      const id = newId()
+      checkNewId('id', id)
       const now = clock.now()
       const record: SessionRecord = {
         idHash: hashOf(id),
@@ -149,7 +154,7 @@ export function createSessions(options: SessionsOptions): Sessions {
       return { ...sessionOf(record), id }
     },
     async read(id) {
-      if (!isId(id)) return undefined
+      if (!isSessionId(id)) return undefined
       const idHash = hashOf(id)
       const record = await find(idHash)
       if (!record) return undefined
@@ -160,33 +165,33 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
     async update(id, data) {
       const plain = plainObject(data)
-      if (!isId(id)) return false
+      if (!isSessionId(id)) return false
       const idHash = hashOf(id)
       const exists = await store.update(idHash, plain, clock.now())
       await cache?.delete(idHash)
       return exists
     },
-    async rotate(id) {
-      if (!isId(id)) return undefined
-      const newOne = newId()
-      const record = await store.rename(hashOf(id), hashOf(newOne), clock.now())
+    async rotate(id, newId = newSessionId()) {
+      checkNewId('newId', newId)
+      if (!isSessionId(id)) return undefined
+      const record = await store.rename(hashOf(id), hashOf(newId), clock.now())
       await cache?.delete(hashOf(id))
-      return record && { ...sessionOf(record), id: newOne }
+      return record && { ...sessionOf(record), id: newId }
     },
     async destroy(id) {
-      if (!isId(id)) return false
+      if (!isSessionId(id)) return false
       const existed = await store.delete(hashOf(id))
       await cache?.delete(hashOf(id))
       return existed
     },
     async destroyHandle(userId, handle) {
-      if (!isId(handle)) return false
+      if (!isSessionId(handle)) return false
       const existed = await store.delete(handle, userId)
       if (existed) await cache?.delete(handle)
       return existed
     },
     async destroyAll(userId, { exceptId } = {}) {
-      const hashes = await store.deleteOfUser(userId, isId(exceptId) ? hashOf(exceptId) : undefined)
+      const hashes = await store.deleteOfUser(userId, isSessionId(exceptId) ? hashOf(exceptId) : undefined)
       await Promise.all(hashes.map(async idHash => cache?.delete(idHash)))
       return hashes.length
     },
@@ -195,18 +200,6 @@ export function createSessions(options: SessionsOptions): Sessions {
     },
     deleteExpired: async (limit = 1000) => store.deleteExpired(clock.now(), checkCount('limit', limit, 1, 1_000_000)),
   }
-}
-
-function newId(): string {
-  return randomBytes(32).toString('base64url')
-}
-
-function isId(value: unknown): value is string {
-  return typeof value === 'string' && idShape.test(value)
-}
-
-function hashOf(id: string): string {
-  return hash('sha256', id, 'base64url')
 }
 
 function isLive(record: SessionRecord, now: number): boolean {
@@ -227,6 +220,11 @@ function sessionOf(record: SessionRecord): Session {
 function checkUserId(userId: unknown): void {
   if (typeof userId === 'string' && userId !== '' && userId.length <= 1000 && !unstorable.test(userId)) return
   throw new InvalidCacheInputError('userId', 'must be a string of 1 to 1000 characters without NUL or lone surrogates')
+}
+
+function checkNewId(field: string, id: unknown): void {
+  if (isSessionId(id)) return
+  throw new InvalidCacheInputError(field, 'must be 256 random bits as 43 characters of base64url')
 }
 
 /** Copies the data as JSON, so that what is stored is what will be read. */

@@ -62,3 +62,17 @@ export function breakable(store: CacheStore): CacheStore & { broken: boolean } {
   }
   return broken
 }
+
+/** An object whose calls are written down, with what they are called with. */
+export function recorded<T extends object>(target: T, calls: string[]): T {
+  return new Proxy(target, {
+    get(object, name): unknown {
+      const member: unknown = Reflect.get(object, name)
+      if (typeof member !== 'function') return member
+      return (...args: unknown[]): unknown => {
+        calls.push(JSON.stringify([name, args.map(arg => (Buffer.isBuffer(arg) ? arg.toString('latin1') : arg))]))
+        return Reflect.apply(member, object, args)
+      }
+    },
+  })
+}

@@ -1,0 +1,8 @@
+export {
+  genid,
+  koaSessionStore,
+  type KoaSessionCallLike,
+  type KoaSessionContextLike,
+  type KoaSessionStore,
+  type KoaSessionStoreOptions,
+} from './session-store.ts'
