@@ -2,6 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { peer } from '../../src/objection/cli/peer.ts'
 import { runCommand } from '../../src/objection/cli/commands.ts'
 
 let folder: string
@@ -122,7 +123,7 @@ describe('check', () => {
       2,
       'p.json:2: roles.__proto__: expected a map',
     ],
-  ])('reads JSON with its lines', async (text, code, message) => {
+  ])('reads JSON with its lines, file %#', async (text, code, message) => {
     const ran = await check(text, 'p.json')
     expect(ran.code).toBe(code)
     expect([...ran.out, ...ran.err][0]).toContain(message)
@@ -220,6 +221,12 @@ test.each([
   expect({ code, out }).toEqual({ code: 2, out: [] })
   expect(err[0]).toContain(message)
   expect(err.join()).not.toContain('sesame')
+})
+
+test('says which optional peer is missing', async () => {
+  const absent = 'a-package-that-is-not-there'
+  const loading = peer(absent, 'YAML files', () => import(absent))
+  await expect(loading).rejects.toThrow(`YAML files need the package ${absent}`)
 })
 
 test('--help tells of every command and of the exit codes', async () => {

@@ -138,6 +138,24 @@ describe('questions', () => {
     )
   })
 
+  test('list more users than one page holds, each once', async () => {
+    await database.knex.raw(
+      `insert into users (username, is_superuser) select 'root' || n, true from generate_series(1, 2000) n`,
+    )
+    const { out } = await run(['who-can', 'document:delete'])
+    expect([out.length, new Set(out).size]).toEqual([2001, 2001])
+  })
+
+  test('explain a session that a dynamic rule forbids', async () => {
+    const roles = ['publisher', 'viewer']
+    await admin.addSeparationRule({ name: 'apart', kind: 'dynamic', roles, atMost: 1 })
+    for (const role of roles) await admin.assign(bob, role)
+    expect(await run(['explain', bob, 'document:read'])).toMatchObject({
+      code: 1,
+      out: ['denied: separation-of-duty', /^Rule "apart" lets a subject activate at most 1/],
+    })
+  })
+
   test('about a permission or user that nobody knows', async () => {
     expect(await run(['who-can', 'document:raed'])).toMatchObject({ code: 2, err: [/^UNKNOWN_PERMISSION: /] })
     expect(await run(['explain', 'nobody', 'document:read'])).toMatchObject({
@@ -260,6 +278,15 @@ separationOfDuty:
       ['viewer', 'Reads: all', true],
     ])
     expect((await admin.rolesOf(bob)).map(({ role, scope }) => [role, scope])).toEqual([['viewer', 'team:7']])
+  })
+
+  test('two at once take turns, and the second finds nothing to do', async () => {
+    const policy = await file('p.yaml', changed)
+    const ran = await Promise.all([1, 2].map(() => run(['apply', policy, '--yes'])))
+    expect(ran.map(({ code, out }) => [code, out.length]).sort()).toEqual([
+      [0, 2],
+      [0, difference.length + 1],
+    ])
   })
 
   test('a change that is refused is refused by the dry run too, and leaves nothing behind', async () => {

@@ -26,6 +26,10 @@ export async function withDatabase<T>({ url }: Target, work: (knex: Knex) => Pro
     log: { warn: silent, error: silent, deprecate: silent, debug: silent },
   })
   try {
+    await knex.raw('select').catch((cause: unknown) => {
+      // A connection that is never answered fails without any code.
+      throw refusal(cause, new URL(url))
+    })
     return await work(knex)
   } catch (error) {
     throw databaseError(error, new URL(url)) ?? error
@@ -45,8 +49,13 @@ function databaseError(error: unknown, url: URL): InputError | undefined {
   }
   // PostgreSQL's own codes have five characters, those of a connection that fails begin with E.
   if (!/^([0-9A-Z]{5}|E[A-Z_]+)$/.test(code)) return undefined
-  const message = (error as Error).message || code
-  return new InputError([`the database at ${url.host} refused: ${withoutPassword(message, url.password)} (${code})`])
+  return refusal(error, url)
+}
+
+function refusal(cause: unknown, url: URL): InputError {
+  const { message, code = 'no code' } = cause as NodeJS.ErrnoException
+  const told = withoutPassword(message || 'no connection', url.password)
+  return new InputError([`the database at ${url.host} refused: ${told} (${code})`], { cause })
 }
 
 function withoutPassword(message: string, password: string): string {

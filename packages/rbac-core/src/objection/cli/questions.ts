@@ -1,6 +1,7 @@
 import type { Knex } from 'knex'
 import { createAuthorizer } from '../../authorizer.ts'
 import { catalogOf, type PermissionCatalog } from '../../catalog.ts'
+import { SeparationOfDutyError } from '../../errors.ts'
 import type { Explanation, Obstacle } from '../../explain.ts'
 import { objectionGrantStore } from '../grant-store.ts'
 import type { PermissionHolder } from '../reviews.ts'
@@ -39,6 +40,10 @@ export async function explainUser(
       if (grantors.length > 0) lines.push(`may be granted by: ${shownAll(grantors.map(({ userId: id }) => id))}`)
     }
     return { allowed: why.allowed, lines }
+  } catch (error) {
+    // The user's roles may not be in use together, so that there is no access at all.
+    if (!SeparationOfDutyError.isInstance(error)) throw error
+    return { allowed: false, lines: ['denied: separation-of-duty', error.message] }
   } finally {
     await authorizer.close()
   }
