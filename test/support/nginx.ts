@@ -15,6 +15,8 @@ export interface Nginx {
   readonly ca: string
   /** What it wrote of each request so far. */
   accessLog(): { upstream: string; status: number }[]
+  /** What it complained of so far. */
+  errorLog(): string
   stop(): Promise<void>
 }
 
@@ -37,13 +39,14 @@ export async function startNginx(upstreamPorts: readonly number[]): Promise<Ngin
   const environment: Record<string, string> = {
     'upstreams.conf': [
       'upstream app {',
+      '  zone app 64k;',
       '  least_conn;',
       ...servers,
       '  keepalive 64;',
       '  keepalive_timeout 5s;',
       '}',
     ].join('\n'),
-    'access-log.conf': `access_log ${accessLog} json;`,
+    'access-log.conf': `access_log ${accessLog} json;\nerror_log error.log warn;`,
     'limits.conf': [
       'limit_req_zone $binary_remote_addr zone=client:1m rate=100000r/s;',
       'limit_req_zone $binary_remote_addr zone=sign_in:1m rate=10r/s;',
@@ -70,6 +73,7 @@ export async function startNginx(upstreamPorts: readonly number[]): Promise<Ngin
       const lines = readFileSync(accessLog, 'utf8').split('\n').filter(Boolean)
       return lines.map(line => JSON.parse(line) as { upstream: string; status: number })
     },
+    errorLog: () => readFileSync(join(folder.path, 'error.log'), 'utf8'),
     stop: async () => {
       await service.stop()
       await folder.remove()
