@@ -70,6 +70,8 @@ export interface Authorizer<Permission extends string = string> {
 
 interface KeptPolicy<Permission extends string> extends Kept {
   readonly policy: CompiledPolicy<Permission>
+  /** Of the feed, when the load began. */
+  readonly gaps: number
 }
 
 /** Subjects kept in this process; more are loaded again. */
@@ -198,17 +200,18 @@ class BoundedAuthorizer<Permission extends string> implements Authorizer<Permiss
     return { policy, subject }
   }
 
-  /** Loads the policy; the version alone is enough to see that nothing has changed since. */
+  /** Loads the policy; the version alone is enough to see that nothing has changed, if no change was missed since. */
   async #loadPolicy(kept: KeptPolicy<Permission> | undefined): Promise<KeptPolicy<Permission>> {
     const start = performance.now()
     const times = keptFor(this.#leases, start, this.maxStalenessMs)
-    if (kept !== undefined) {
+    const { gaps } = this.#watch
+    if (kept?.gaps === gaps) {
       const version = await this.#store.loadVersion()
       if (version === kept.version) return { ...kept, ...times }
     }
     const record = await this.#store.loadPolicy()
     const policy = new CompiledPolicy(this.#catalog, record, { strict: false })
-    return { policy, version: record.version, ...times }
+    return { policy, version: record.version, gaps, ...times }
   }
 }
 

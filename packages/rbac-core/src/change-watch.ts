@@ -12,7 +12,6 @@ export class ChangeWatch {
   readonly #state: FreshnessState
   readonly #forget: (subjectId: string) => Promise<void>
   #subscription: Promise<GrantChangeSubscription | undefined> | undefined
-  /** Counts the times when changes may have been missed. */
   #gaps = 0
   #gapsClosed = 0
   #closing: Promise<void> | undefined
@@ -42,6 +41,11 @@ export class ChangeWatch {
       })
   }
 
+  /** Counts the times when changes may have been missed: the same version may have another history since. */
+  get gaps(): number {
+    return this.#gaps
+  }
+
   /** True when the version must be looked at before anything kept is used. */
   get mustAsk(): boolean {
     return this.#gaps !== this.#gapsClosed && performance.now() >= this.#pausedUntil
@@ -55,8 +59,11 @@ export class ChangeWatch {
 
   async #closeGap(): Promise<void> {
     const gaps = this.#gaps
+    const { highest } = this.floors
     try {
-      this.floors.raiseEverybody(await this.#store.loadVersion())
+      const version = await this.#store.loadVersion()
+      // Versions only fall when the database was restored; nothing up to the highest can be told from what is lost.
+      this.floors.raiseEverybody(version < highest ? highest + 1 : version)
       this.#gapsClosed = gaps
     } catch {
       // The store's failure is published; a kept access is used up to its bound.

@@ -7,9 +7,15 @@ const maxSubjects = 10_000
 export class Floors {
   readonly #subjects = new Map<string, GrantVersion>()
   #everybody: GrantVersion = 0
+  #highest: GrantVersion = 0
 
   get everybody(): GrantVersion {
     return this.#everybody
+  }
+
+  /** The latest version heard of, whoever it concerns. */
+  get highest(): GrantVersion {
+    return this.#highest
   }
 
   of(subjectId: string): GrantVersion {
@@ -17,6 +23,7 @@ export class Floors {
   }
 
   raise(subjectId: string, version: GrantVersion): void {
+    this.#highest = Math.max(this.#highest, version)
     const floor = this.of(subjectId)
     this.#subjects.delete(subjectId)
     this.#subjects.set(subjectId, Math.max(floor, version))
@@ -29,5 +36,6 @@ export class Floors {
 
   raiseEverybody(version: GrantVersion): void {
     this.#everybody = Math.max(this.#everybody, version)
+    this.#highest = Math.max(this.#highest, version)
   }
 }

@@ -52,7 +52,7 @@ export interface GrantStore {
   loadPolicy(): Promise<PolicyRecord>
   /** Resolves to undefined for a subject the store does not know. */
   loadSubject(id: string): Promise<SubjectRecord | undefined>
-  /** Resolves to the version of the last committed change. */
+  /** Resolves to the version of the last committed change, so it must not ask a replica that may lag behind. */
   loadVersion(): Promise<GrantVersion>
   /**
    * Lists active subjects, superusers among them, who have one of these permissions everywhere or in `scope`, at most

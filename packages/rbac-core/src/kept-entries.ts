@@ -63,10 +63,13 @@ export class KeptEntries<Entry extends Kept> {
     }
   }
 
-  /** Keeps an entry, unless a newer one is kept. */
-  put(key: string, entry: Entry): void {
+  /**
+   * Keeps an entry, unless a newer one has come while it was loaded. What was there `before` gives way to an older one
+   * too: then the database was restored.
+   */
+  put(key: string, entry: Entry, before?: Entry): void {
     const kept = this.#slots.get(key)
-    if (kept !== undefined && kept.entry.version > entry.version) return
+    if (kept !== undefined && kept.entry !== before && kept.entry.version > entry.version) return
     this.#slots.delete(key)
     if (entry.reuseUntil <= performance.now()) return
     this.#slots.set(key, { entry, pausedUntil: 0 })
@@ -86,8 +89,9 @@ export class KeptEntries<Entry extends Kept> {
   }
 
   async #loadAndKeep(key: string, floor: GrantVersion): Promise<Entry> {
-    const entry = await this.#load(key, floor, this.#slots.get(key)?.entry)
-    this.put(key, entry)
+    const before = this.#slots.get(key)?.entry
+    const entry = await this.#load(key, floor, before)
+    this.put(key, entry, before)
     return entry
   }
 }
