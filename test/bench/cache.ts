@@ -1,28 +1,20 @@
 /**
- * Measures the cache against bare memjs, on the same memcached in the same run, and prints the ratios.
+ * Measures the cache against bare memjs, on the same memcached in the same run, and in memory against lru-cache,
+ * bentocache and cacheable; prints the ratios.
  * Run it with: node --conditions=@countersign/source test/bench/cache.ts
  */
 import { createCaches, type Cache } from '@countersign/cache-adapter'
 import { memcachedStore } from '@countersign/cache-adapter/memcached'
-import { memoryStore, nearCache } from '@countersign/cache-adapter/memory'
-import { LRUCache } from 'lru-cache'
 import memjs from 'memjs'
 import { fork } from 'node:child_process'
 import { availableParallelism, loadavg } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startMemcached } from '../support/memcached.ts'
+import { fast, keyCount, percentile, value } from './cache-measure.ts'
+import { inMemory } from './cache-memory.ts'
 
-const keyCount = 10_000
 const turnMs = 20
 const turns = 200
-const rounds = 20
-const value = {
-  id: 42,
-  name: 'Ada Lovelace',
-  mail: 'ada@example.org',
-  roles: ['reader', 'author'],
-  note: 'x'.repeat(90),
-}
 const text = JSON.stringify(value)
 
 type Operation = (index: number) => Promise<unknown>
@@ -40,15 +32,6 @@ async function throughput(lanes: number, operation: Operation): Promise<number> 
   const start = performance.now()
   await Promise.all(Array.from({ length: lanes }, lane))
   return (count / (performance.now() - start)) * 1000
-}
-
-/** The tenth of the measurements that was disturbed least. */
-function fast(times: readonly number[]): number {
-  return percentile(times, 0.1)
-}
-
-function percentile(numbers: readonly number[], share: number): number {
-  return [...numbers].sort((a, b) => a - b)[Math.ceil(numbers.length * share) - 1] ?? NaN
 }
 
 /** Runs both in short turns and compares each turn with its neighbour, so that what else the machine does hits both. */
@@ -208,51 +191,6 @@ async function topology(): Promise<void> {
   await three.close()
   await four.close()
   for (const server of servers) await server.stop()
-}
-
-async function inMemory(): Promise<void> {
-  const count = 200_000
-  const lru = new LRUCache<string, object>({ max: keyCount, ttl: 60_000 })
-  const caches = createCaches({ store: memoryStore(), prefix: 'bench', schemaVersion: 1 })
-  const plain = caches.namespace<typeof value>('people')
-  const near = caches.namespace<typeof value>('near', { near: nearCache({ ttlMs: 60_000 }) })
-  lru.set('a', value)
-  const load = (): typeof value => value
-  await plain.getOrLoad('a', load)
-  await near.getOrLoad('a', load)
-  await near.get('a')
-  const results = new Map<string, number[]>()
-  const measure = async (name: string, run: () => Promise<void> | void): Promise<void> => {
-    const start = performance.now()
-    await run()
-    results.set(name, [...(results.get(name) ?? []), ((performance.now() - start) * 1e6) / count])
-  }
-  for (let round = 0; round < rounds; round += 1) {
-    await measure('lru', () => {
-      for (let index = 0; index < count; index += 1) if (lru.get('a') === undefined) throw new Error('a miss')
-    })
-    await measure('peek', () => {
-      for (let index = 0; index < count; index += 1) if (near.peek('a') === undefined) throw new Error('a miss')
-    })
-    await measure('near', async () => {
-      for (let index = 0; index < count; index += 1) await near.getOrLoad('a', load)
-    })
-    await measure('memory', async () => {
-      for (let index = 0; index < count / 10; index += 1) await plain.getOrLoad('a', load)
-    })
-  }
-  const raw = fast(results.get('lru') ?? [])
-  const row = (title: string, nanoseconds: number, aim = ''): void => {
-    console.log(
-      `${title.padEnd(38)} ${nanoseconds.toFixed(0).padStart(6)} ns   ${(nanoseconds / raw).toFixed(1)} × lru-cache ${aim}`,
-    )
-  }
-  console.log('\nIn this process')
-  row('lru-cache get', raw)
-  row('L1 hit by peek', fast(results.get('peek') ?? []), '(aim ≤ 5)')
-  row('L1 hit by getOrLoad (a promise)', fast(results.get('near') ?? []))
-  row('getOrLoad over memoryStore (a copy)', 10 * fast(results.get('memory') ?? []))
-  console.log('bentocache and cacheable are not installed here, so they are not compared.')
 }
 
 const server = await startMemcached({ memoryMb: 256 })
