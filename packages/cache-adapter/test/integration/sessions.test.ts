@@ -1,4 +1,5 @@
 import knex, { type Knex } from 'knex'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest'
 import { createDatabase } from '../../../../test/support/postgres.ts'
 import { createCaches, createSessions, type SessionStore } from '../../src/index.ts'
@@ -128,6 +129,19 @@ describe.each(stores)('sessions in %s', (_name, makeStore) => {
     expect(await sessions.read(old.id)).toBeUndefined()
     expect(await sessions.read(rotated?.id ?? '')).toMatchObject({ data: { a: 1 }, createdAt: old.createdAt })
     expect(await sessions.rotate(old.id)).toBeUndefined()
+  })
+
+  test('a framework that makes ids itself may bring them, if they are as long as ours', async () => {
+    const { sessions } = setUp()
+    const [first, second] = [randomBytes(32).toString('base64url'), randomBytes(32).toString('base64url')]
+    expect(await sessions.create({ userId: userId(), id: first, data: { a: 1 } })).toMatchObject({ id: first })
+    expect(await sessions.rotate(first, second)).toMatchObject({ id: second })
+    expect(await sessions.read(first)).toBeUndefined()
+    expect(await sessions.read(second)).toMatchObject({ data: { a: 1 } })
+    const invalid = { code: 'INVALID_CACHE_INPUT' }
+    await expect(sessions.create({ userId: userId(), id: randomUUID() })).rejects.toMatchObject(invalid)
+    await expect(sessions.rotate(second, randomUUID())).rejects.toMatchObject(invalid)
+    expect(await sessions.read(second)).toBeDefined()
   })
 
   test('a destroyed session is gone', async () => {
