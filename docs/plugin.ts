@@ -69,7 +69,7 @@ function leadToRepository(project: ProjectReflection, parts: readonly CommentDis
     const path = posix.join(folder, part.text)
     if (!existsSync(join(root, path.replace(/#.*$/, '')))) throw new Error(`a README links to ${path}`)
     part.text = `${repository}/${path}`
-    delete part.target
+    delete (part as { target?: unknown }).target
   }
 }
 

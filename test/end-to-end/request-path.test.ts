@@ -42,6 +42,10 @@ test('signing in makes a session whose id is stored as a hash only', async () =>
   expect(text.includes(hash.toString('hex')) || text.includes(hash.toString('base64url'))).toBe(true)
 })
 
+test('the worker keeps the log and the sessions in order', async () => {
+  await eventually(() => register.worker.log.some(line => line.message === 'maintenance done'), 'the maintenance')
+})
+
 test('a wrong password and an unknown name get the same answer, and an audit row each', async () => {
   const anybody = clientOf(register.nginx.url, { ca: register.nginx.ca })
   const wrong = await anybody.request('POST', '/api/v1/session', { username: 'admin', password: 'not the password' })

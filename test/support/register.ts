@@ -183,7 +183,7 @@ export function clientOf(address: string, options: { ca?: string; token?: string
   }
 }
 
-export async function signIn(
+async function signIn(
   client: Client,
   username: string,
   password: string,

@@ -2,6 +2,7 @@ import { beginAnnouncing } from './announcements.ts'
 import { createApp } from './app.ts'
 import { ConfigError, type Config } from './config.ts'
 import { listen, type HttpServer } from './http-server.ts'
+import { beginMaintenance } from './maintenance.ts'
 import { runProcess } from './process.ts'
 import type { System } from './system.ts'
 
@@ -16,7 +17,10 @@ export function serve({ onProgress, onListening }: ServeOptions = {}): Promise<v
     service: 'register',
     ...(onProgress && { onProgress }),
     async begin(system, resources) {
-      if (system.config.runWorker) await beginAnnouncing(system, resources)
+      if (system.config.runWorker) {
+        beginMaintenance(system, resources)
+        await beginAnnouncing(system, resources)
+      }
       const handle = createApp(system).callback()
       const server = await listenAsConfigured(system.config, (request, response) => {
         // Koa answers errors by itself; its promise only tells when it is done.

@@ -87,7 +87,7 @@ function publishCacheLoad(subjectId: string, start: number, outcome: Partial<Loa
 }
 
 /** The tag changes with the shape of `SubjectRecord`; the hash keeps any id short, and equal ids only equal. */
-export function subjectKey(subjectId: string): string {
+function subjectKey(subjectId: string): string {
   return `rbac-subject-1:${hash('sha256', JSON.stringify(subjectId), 'base64url')}`
 }
 

@@ -103,7 +103,7 @@ export class RabbitConsumer implements Consumer {
     const { link, declarer } = this.#parts
     await declarer.queue(this.#spec.name, declareTimeoutMs)
     const connection = await link.connection(declareTimeoutMs)
-    const channel = await connection.createChannel()
+    const channel = await within(connection.createChannel(), subscribeTimeoutMs, notAnswered)
     const session: Session = { connection, channel, tag: '', open: true, idle: true, running: 0 }
     const ended = new Promise<void>(resolve => {
       channel.on('error', error => {
@@ -128,8 +128,10 @@ export class RabbitConsumer implements Consumer {
       await channel.prefetch(this.#concurrency)
       return (await channel.consume(this.#spec.name, onDelivery)).consumerTag
     }
+    // A connection that is cut now leaves the answer for ever open.
+    const cut = ended.then(() => Promise.reject(notAnswered()))
     try {
-      session.tag = await within(subscribing(), subscribeTimeoutMs, notAnswered)
+      session.tag = await within(Promise.race([subscribing(), cut]), subscribeTimeoutMs, notAnswered)
     } catch (error) {
       if (session.open) channel.close().catch(() => undefined)
       throw error

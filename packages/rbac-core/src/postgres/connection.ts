@@ -15,7 +15,7 @@ export interface ListeningConnection {
   destroy(): void
 }
 
-export const grantChannel = 'countersign_rbac'
+const grantChannel = 'countersign_rbac'
 
 const answerMs = 5_000
 
