@@ -5,7 +5,7 @@ import { QueueError } from '../errors.ts'
 import type { Consumer, Outcome, QueueSpec, Receive } from '../transport.ts'
 import { coalesce } from './coalesce.ts'
 import type { Declarer } from './declarer.ts'
-import { within } from './failure.ts'
+import { whileOpen, within } from './failure.ts'
 import { endChannel } from './end-channel.ts'
 import type { Link } from './link.ts'
 import { jitteredPause } from './pause.ts'
@@ -103,7 +103,7 @@ export class RabbitConsumer implements Consumer {
     const { link, declarer } = this.#parts
     await declarer.queue(this.#spec.name, declareTimeoutMs)
     const connection = await link.connection(declareTimeoutMs)
-    const channel = await within(connection.createChannel(), subscribeTimeoutMs, notAnswered)
+    const channel = await whileOpen(connection, connection.createChannel())
     const session: Session = { connection, channel, tag: '', open: true, idle: true, running: 0 }
     const ended = new Promise<void>(resolve => {
       channel.on('error', error => {
@@ -128,10 +128,8 @@ export class RabbitConsumer implements Consumer {
       await channel.prefetch(this.#concurrency)
       return (await channel.consume(this.#spec.name, onDelivery)).consumerTag
     }
-    // A connection that is cut now leaves the answer for ever open.
-    const cut = ended.then(() => Promise.reject(notAnswered()))
     try {
-      session.tag = await within(Promise.race([subscribing(), cut]), subscribeTimeoutMs, notAnswered)
+      session.tag = await within(whileOpen(connection, subscribing()), subscribeTimeoutMs, notAnswered)
     } catch (error) {
       if (session.open) channel.close().catch(() => undefined)
       throw error

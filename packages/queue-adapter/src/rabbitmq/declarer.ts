@@ -1,7 +1,7 @@
 import type { Channel, ChannelModel } from 'amqplib'
 import { QueueError, TopologyMismatchError } from '../errors.ts'
 import type { QueueSpec } from '../transport.ts'
-import { within } from './failure.ts'
+import { whileOpen, within } from './failure.ts'
 import type { Link } from './link.ts'
 import {
   delayDeclaration,
@@ -101,7 +101,7 @@ export class Declarer {
     const made = this.#made
     let making = made.get(key)
     if (!making) {
-      making = make(connection)
+      making = whileOpen(connection, make(connection))
       made.set(key, making)
       making.then(
         () => made === this.#made && this.#ready.add(key),

@@ -1,3 +1,4 @@
+import type { ChannelModel } from 'amqplib'
 import { QueueError } from '../errors.ts'
 
 /** Says in plain words why the broker refused us or could not be reached. The cause stays attached; it holds no password. */
@@ -34,4 +35,24 @@ export async function within<T>(promise: Promise<T>, timeoutMs: number, failure:
   } finally {
     clearTimeout(timer)
   }
+}
+
+const ends = new WeakMap<ChannelModel, Promise<never>>()
+
+/** Rejects as soon as the connection ends: amqplib may leave a call that is under way then without an answer. */
+export function whileOpen<T>(connection: ChannelModel, work: Promise<T>): Promise<T> {
+  let end = ends.get(connection)
+  if (!end) {
+    end = new Promise<never>((_, reject) => {
+      const ended = (cause: unknown): void => {
+        reject(new QueueError('BROKER_UNAVAILABLE', 'the connection ended before the broker answered', { cause }))
+      }
+      connection.once('close', ended)
+      connection.once('error', ended)
+    })
+    // Most connections end when nobody waits.
+    end.catch(() => undefined)
+    ends.set(connection, end)
+  }
+  return Promise.race([work, end])
 }

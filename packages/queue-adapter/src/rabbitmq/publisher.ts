@@ -3,7 +3,7 @@ import { PublishUnknownError, QueueError } from '../errors.ts'
 import type { OutgoingMessage } from '../message.ts'
 import { coalesce } from './coalesce.ts'
 import type { Declarer } from './declarer.ts'
-import { within } from './failure.ts'
+import { whileOpen, within } from './failure.ts'
 import type { Link } from './link.ts'
 import { delayName, delayStep, eventsExchange } from './topology.ts'
 import { Window } from './window.ts'
@@ -99,7 +99,7 @@ export class Publisher {
   }
 
   async #openOn(connection: ChannelModel): Promise<Line> {
-    const channel = await connection.createConfirmChannel()
+    const channel = await whileOpen(connection, connection.createConfirmChannel())
     const line: Line = { connection, channel, open: true, returned: new Map() }
     channel.on('error', () => {
       // An exchange is gone: every message in flight rejects through its callback, and the next one makes it again.
