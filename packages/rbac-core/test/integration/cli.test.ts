@@ -122,6 +122,22 @@ describe('questions', () => {
     })
   })
 
+  test('name those who may grant there, holders of the administrative permission too', async () => {
+    const holder = await insertUser(database.knex)
+    const manager = await insertUser(database.knex)
+    await admin.createRole({ name: 'manager', permissions: ['user:manage'] })
+    await admin.assign(holder, 'publisher', { scope: 'team:7' })
+    await admin.assign(manager, 'manager')
+    const lastOf = async (...argv: string[]): Promise<string[]> => {
+      const { out } = await run(['explain', bob, 'document:publish', ...argv])
+      return /^may be granted by: (.*)$/.exec(out.at(-1)!)?.[1]?.split(', ') ?? []
+    }
+    expect(await lastOf()).toEqual([root])
+    expect(await lastOf('--scope', 'team:7')).toEqual([holder, root].sort())
+    // Ann's role has user:*.
+    expect(await lastOf('--administrative-permission', 'user:manage')).toEqual([ann, manager, root].sort())
+  })
+
   test('ask in a scope', async () => {
     expect((await run(['explain', bob, 'document:read', '--scope', 'team:7'])).code).toBe(0)
     const elsewhere = await run(['explain', bob, 'document:read', '--scope', 'team:8'])

@@ -18,6 +18,7 @@ const optionTypes = {
   database: { type: 'string' },
   scope: { type: 'string' },
   'fail-on': { type: 'string' },
+  'administrative-permission': { type: 'string' },
   yes: { type: 'boolean' },
   help: { type: 'boolean' },
   'users-table': { type: 'string', default: 'users' },
@@ -37,6 +38,7 @@ interface Request {
   readonly target: Target
   readonly scope: string | undefined
   readonly failOn: string | undefined
+  readonly administrativePermission: string | undefined
   readonly write: boolean
   readonly print: (line: string) => void
 }
@@ -83,9 +85,9 @@ const commands: Readonly<Record<string, Command>> = {
   },
   explain: {
     takes: [2, 2],
-    options: ['scope'],
-    run: async ({ print, target, scope }, user, permission) => {
-      const asked = { users: target.users, permission, scope }
+    options: ['scope', 'administrative-permission'],
+    run: async ({ print, target, scope, administrativePermission }, user, permission) => {
+      const asked = { users: target.users, permission, scope, administrativePermission }
       const { allowed, lines } = await withDatabase(target, knex => explainUser(knex, user, asked))
       for (const line of lines) print(line)
       return !allowed
@@ -143,13 +145,19 @@ export async function runCommand(argv: readonly string[], { env, print, printErr
       const expected = least === most ? String(least) : `${least} or ${most}`
       throw new InputError([`arguments of ${name}: expected ${expected}, got ${rest.length}; see --help`])
     }
-    for (const option of ['scope', 'fail-on', 'yes'] as const) {
+    for (const option of ['scope', 'fail-on', 'administrative-permission', 'yes'] as const) {
       if (values[option] !== undefined && !command.options?.includes(option)) {
         throw new InputError([`${name} has no option --${option}; see --help`])
       }
     }
-    const target = { url: values.database ?? env.DATABASE_URL, users: usersOf(values) }
-    const request = { target, scope: values.scope, failOn: values['fail-on'], write: values.yes === true, print }
+    const request = {
+      target: { url: values.database ?? env.DATABASE_URL, users: usersOf(values) },
+      scope: values.scope,
+      failOn: values['fail-on'],
+      administrativePermission: values['administrative-permission'],
+      write: values.yes === true,
+      print,
+    }
     return (await command.run(request, rest[0] ?? '', rest[1] ?? '')) ? 1 : 0
   } catch (error) {
     const lines = linesOf(error)

@@ -1,8 +1,8 @@
 import type { Knex } from 'knex'
-import { createAuthorizer } from '../../authorizer.ts'
+import { createAuthorizer, type AuthorizerExplanation } from '../../authorizer.ts'
 import { catalogOf, type PermissionCatalog } from '../../catalog.ts'
 import { SeparationOfDutyError } from '../../errors.ts'
-import type { Explanation, Obstacle } from '../../explain.ts'
+import type { Obstacle } from '../../explain.ts'
 import { objectionGrantStore } from '../grant-store.ts'
 import type { PermissionHolder } from '../reviews.ts'
 import { createRoleAdmin } from '../role-admin.ts'
@@ -19,26 +19,18 @@ export interface Asked {
   readonly scope: string | undefined
 }
 
-/** Enough to find somebody to ask. */
-const maxGrantors = 20
-
 /** Explains why a user has a permission or not, and who may grant it. */
 export async function explainUser(
   knex: Knex,
   userId: string,
-  { users, permission, scope }: Asked,
+  { users, permission, scope, administrativePermission }: Asked & { administrativePermission: string | undefined },
 ): Promise<{ allowed: boolean; lines: string[] }> {
   const permissions = await storedCatalog(knex)
   const store = objectionGrantStore({ knex, users })
-  const authorizer = createAuthorizer({ permissions, store, maxStalenessMs: 60_000 })
+  const authorizer = createAuthorizer({ permissions, store, administrativePermission, maxStalenessMs: 60_000 })
   try {
     const why = await authorizer.explain(userId, permission, { scope })
     const lines = explanationLines(why)
-    if (why.wouldBeGrantedBy.length > 0) {
-      const admin = createRoleAdmin({ knex, permissions, users })
-      const grantors = await admin.grantorsOf(permission, { scope, limit: maxGrantors })
-      if (grantors.length > 0) lines.push(`may be granted by: ${shownAll(grantors.map(({ userId: id }) => id))}`)
-    }
     return { allowed: why.allowed, lines }
   } catch (error) {
     // The user's roles may not be in use together, so that there is no access at all.
@@ -105,11 +97,13 @@ function holderLine({ userId, isSuperuser, everywhere, scopes, roles }: Permissi
   return `${shown(userId)} ${everywhere ? 'everywhere' : `in ${shownAll(scopes)}`}, by ${shownAll(roles)}`
 }
 
-function explanationLines({ allowed, reason, paths = [], wouldBeGrantedBy, inTheWay = [] }: Explanation): string[] {
-  const lines = [`${allowed ? 'allowed' : 'denied'}: ${reason}`]
-  for (const path of paths) lines.push(`by: ${path.map(shown).join(' > ')}`)
-  if (wouldBeGrantedBy.length > 0) lines.push(`would be granted by: ${wouldBeGrantedBy.map(shown).join(', ')}`)
-  for (const obstacle of inTheWay) lines.push(`in the way: ${obstacleText(obstacle)}`)
+function explanationLines(why: AuthorizerExplanation): string[] {
+  const lines = [`${why.allowed ? 'allowed' : 'denied'}: ${why.reason}`]
+  for (const path of why.paths ?? []) lines.push(`by: ${path.map(shown).join(' > ')}`)
+  if (why.wouldBeGrantedBy.length > 0) lines.push(`would be granted by: ${why.wouldBeGrantedBy.map(shown).join(', ')}`)
+  for (const obstacle of why.inTheWay ?? []) lines.push(`in the way: ${obstacleText(obstacle)}`)
+  const grantors = why.mayBeGrantedBy ?? []
+  if (grantors.length > 0) lines.push(`may be granted by: ${shownAll(grantors)}`)
   return lines
 }
 

@@ -12,7 +12,9 @@ export const usage = `usage: countersign-rbac <command> [options]
   apply POLICY                 what the file would change, and how many users gain or lose what; --yes writes it
 
   --database URL               PostgreSQL; without it DATABASE_URL
-  --scope S                    for explain and who-can: there, instead of everywhere
+  --scope S                    asks there; without it explain asks everywhere, and who-can anywhere
+  --administrative-permission P
+                               for explain: its holders may grant too, as createAuthorizer was told
   --users-table T              your own table of users, with --users-id, --users-active and --users-superuser for
                                its columns; an empty name says that there is no such column
 
