@@ -1,7 +1,8 @@
 import { spawn, type ChildProcess, type SpawnOptions } from 'node:child_process'
 import { createServer, Socket } from 'node:net'
 
-// Reads "+pid" and "-pid" lines until this process is gone, however it went, then ends what is still listed.
+// Reads "+pid" and "-pid" lines until this process is gone, however it went, then ends what is still listed: PostgreSQL
+// ends quickly by SIGINT, which RabbitMQ ignores.
 const reaperScript = `
 trap '' INT TERM HUP
 list=' '
@@ -12,6 +13,9 @@ while read -r line; do
   esac
 done
 for pid in $list; do kill -INT "$pid" 2>/dev/null; done
+[ "$list" = ' ' ] && exit
+sleep 2
+for pid in $list; do kill -TERM "$pid" 2>/dev/null; done
 `
 
 let reaper: ChildProcess | undefined
