@@ -183,11 +183,7 @@ export function clientOf(address: string, options: { ca?: string; token?: string
   }
 }
 
-async function signIn(
-  client: Client,
-  username: string,
-  password: string,
-): Promise<{ userId: string; token: string }> {
+async function signIn(client: Client, username: string, password: string): Promise<{ userId: string; token: string }> {
   const { status, body } = await client.request<{ token: string; user: { id: string } }>('POST', '/api/v1/session', {
     username,
     password,
