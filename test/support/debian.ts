@@ -9,7 +9,6 @@ const needed = [
   { program: '/usr/sbin/pgbouncer', package: 'pgbouncer' },
   { program: '/usr/bin/openssl', package: 'openssl' },
   { program: '/usr/bin/chromium', package: 'chromium' },
-  { program: '/usr/bin/chromium', package: 'chromium' },
 ]
 
 /**
